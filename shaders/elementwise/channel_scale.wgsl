@@ -1,0 +1,5 @@
+// Piece: v times the scale of its channel. Tensor [N, CHANNELS, INNER] flat; scale: CHANNELS.
+const CHANNELS: u32 = 1u;
+const INNER: u32 = 1u;
+@group(0) @binding(0) var<storage, read> scale: array<f32>;
+fn apply(v: f32, i: u32) -> f32 { return v * scale[(i / INNER) % CHANNELS]; }

@@ -1,0 +1,163 @@
+/** The GPU: adapter, device, limits, compiled kernels, resident leaves, and what has been counted. */
+import { GpuError } from './errors.ts'
+import { requestGpuAdapter } from './platform.ts'
+import type { Tensor } from './tensor.ts'
+
+export interface Gpu {
+  readonly device: GPUDevice
+  /** Adapter as the user should read it, e.g. "SwiftShader (software)". */
+  readonly name: string
+  readonly software: boolean
+  readonly limits: GPUSupportedLimits
+  readonly features: ReadonlySet<string>
+  /** Largest storage binding the engine uses; larger operands are bound in segments. */
+  readonly maxBinding: number
+  /** Buffers made so far and bytes alive, so that a test can show that a loop makes none. */
+  readonly counters: { buffers: number; bytes: number }
+  /** Compiled kernels by their full text. */
+  readonly pipelines: Map<string, Promise<CompiledKernel>>
+  /** GPU buffers of parameters and constants, shared by all programs. */
+  readonly resident: Map<Tensor, GPUBuffer>
+  /** The first error the device reported since the last check; thrown by the next read. */
+  fault: GpuError | undefined
+  /** Rejects with the reason when the device is lost. Race it with anything that waits for the GPU. */
+  readonly lost: Promise<never>
+}
+
+export interface CompiledKernel {
+  readonly pipeline: GPUComputePipeline
+  readonly layout: GPUBindGroupLayout
+}
+
+export interface OpenOptions {
+  /** Cap on one storage binding in bytes (default: what the adapter allows). Lower it to test segmented operands. */
+  maxBinding?: number
+  /** An adapter of the caller's own. */
+  adapter?: GPUAdapter
+}
+
+/**
+ * Opens the GPU: hardware where there is one, else the software adapter.
+ * @throws GpuError 'unavailable' when there is no WebGPU at all.
+ */
+export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
+  const adapter = options.adapter ?? (await requestGpuAdapter())
+  const wanted = ['timestamp-query', 'subgroups', 'shader-f16'] as const
+  const features = wanted.filter((f) => adapter.features.has(f))
+  const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: largestLimits(adapter) })
+  const info = adapter.info
+  const software = /swiftshader|llvmpipe|lavapipe|software|cpu/i.test(
+    `${info.vendor} ${info.architecture} ${info.device} ${info.description}`,
+  )
+  const label = info.description || info.device || `${info.vendor} ${info.architecture}`
+  let reject: (e: GpuError) => void
+  const lost = new Promise<never>((_, r) => {
+    reject = r
+  })
+  lost.catch(() => undefined)
+  const gpu: Gpu = {
+    device,
+    name: software ? `${label} (software)` : label,
+    software,
+    limits: device.limits,
+    features: new Set(features),
+    maxBinding: Math.min(options.maxBinding ?? Number.POSITIVE_INFINITY, device.limits.maxStorageBufferBindingSize),
+    counters: { buffers: 0, bytes: 0 },
+    pipelines: new Map(),
+    resident: new Map(),
+    fault: undefined,
+    lost,
+  }
+  device.lost.then((loss) => {
+    gpu.fault ??= new GpuError('lost', `the GPU device was lost: ${loss.message || loss.reason}`)
+    reject(gpu.fault)
+  })
+  device.addEventListener('uncapturederror', (event) => {
+    const error = (event as GPUUncapturedErrorEvent).error
+    const kind = error instanceof GPUOutOfMemoryError ? 'out-of-memory' : 'validation'
+    gpu.fault ??= new GpuError(kind, error.message)
+  })
+  return gpu
+}
+
+function largestLimits(adapter: GPUAdapter): Record<string, number> {
+  const names = [
+    'maxBufferSize',
+    'maxStorageBufferBindingSize',
+    'maxStorageBuffersPerShaderStage',
+    'maxComputeWorkgroupStorageSize',
+    'maxComputeInvocationsPerWorkgroup',
+    'maxComputeWorkgroupSizeX',
+    'maxComputeWorkgroupSizeY',
+    'maxComputeWorkgroupSizeZ',
+    'maxUniformBufferBindingSize',
+  ] as const
+  return Object.fromEntries(names.map((n) => [n, adapter.limits[n]]))
+}
+
+/** Makes a buffer, counted. @throws GpuError 'limit' when the adapter cannot hold it. */
+export function makeBuffer(gpu: Gpu, bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
+  const size = Math.ceil(Math.max(bytes, 16) / 4) * 4
+  if (size > gpu.limits.maxBufferSize) {
+    throw new GpuError(
+      'limit',
+      `${label} needs a buffer of ${megabytes(size)} but ${gpu.name} allows at most ${megabytes(gpu.limits.maxBufferSize)}; use a smaller batch or volume`,
+    )
+  }
+  const buffer = gpu.device.createBuffer({ size, usage, label })
+  gpu.counters.buffers++
+  gpu.counters.bytes += size
+  return buffer
+}
+
+/** Frees a buffer made by makeBuffer. */
+export function freeBuffer(gpu: Gpu, buffer: GPUBuffer): void {
+  gpu.counters.bytes -= buffer.size
+  buffer.destroy()
+}
+
+/** The GPU buffer of a parameter or constant, made and filled on first use. */
+export function residentBuffer(gpu: Gpu, tensor: Tensor): GPUBuffer {
+  const known = gpu.resident.get(tensor)
+  if (known) return known
+  const size = tensor.shape.reduce((a, b) => a * b, 4)
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC
+  const buffer = makeBuffer(gpu, size, usage, tensor.leaf?.label ?? 'resident')
+  if (tensor.leaf?.data) gpu.device.queue.writeBuffer(buffer, 0, tensor.leaf.data as Float32Array<ArrayBuffer>)
+  gpu.resident.set(tensor, buffer)
+  return buffer
+}
+
+/** Frees the GPU copies of parameters and constants. */
+export function release(gpu: Gpu, tensors: Iterable<Tensor>): void {
+  for (const t of tensors) {
+    const buffer = gpu.resident.get(t)
+    if (buffer) freeBuffer(gpu, buffer)
+    gpu.resident.delete(t)
+  }
+}
+
+/** Destroys the device and everything on it. */
+export function closeGpu(gpu: Gpu): void {
+  gpu.pipelines.clear()
+  gpu.resident.clear()
+  gpu.device.destroy()
+}
+
+/** Waits for a GPU promise; rejects instead of hanging when the device is lost, and with the first fault reported. */
+export async function settle<T>(gpu: Gpu, waiting: Promise<T>): Promise<T> {
+  const value = await Promise.race([waiting, gpu.lost]).catch((error) => {
+    throw gpu.fault ?? new GpuError('internal', error instanceof Error ? error.message : String(error))
+  })
+  const fault = gpu.fault
+  if (fault) {
+    if (fault.kind !== 'lost') gpu.fault = undefined
+    throw fault
+  }
+  return value
+}
+
+/** Bytes as people read them. */
+export function megabytes(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+}

@@ -1,0 +1,141 @@
+/** Compiled kernels: assembled text -> reflection -> layout and pipeline. Layouts come from the shader, never by hand. */
+import { type VariableInfo, WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js'
+import { GpuError } from './errors.ts'
+import type { CompiledKernel, Gpu } from './gpu.ts'
+import { bytesOf, type Dispatch, type Tensor } from './tensor.ts'
+import { assemble, splitOperand } from './source.ts'
+
+/** What one binding of a kernel holds. */
+export type Binding =
+  | { readonly kind: 'uniform'; readonly info: VariableInfo }
+  | {
+      readonly kind: 'storage'
+      readonly tensor: Tensor
+      readonly writes: boolean
+      /** Byte range of the tensor behind this binding. */
+      readonly offset: number
+      readonly size: number
+    }
+
+export interface Kernel {
+  readonly code: string
+  readonly bindings: readonly Binding[]
+}
+
+const reflections = new Map<string, VariableInfo[]>()
+
+function reflect(code: string): VariableInfo[] {
+  let found = reflections.get(code)
+  if (!found) {
+    found = new WgslReflect(code).getBindGroups()[0] ?? []
+    reflections.set(code, found)
+  }
+  return found
+}
+
+/**
+ * Assembles a dispatch's kernel and matches its bindings with the dispatch's operands.
+ * @param maxBinding largest storage binding in bytes; larger operands are bound in segments.
+ * @throws GpuError 'internal' when an operand is missing or unknown; 'limit' when segments do not fit the adapter.
+ */
+export function prepareKernel(gpu: Gpu, dispatch: Dispatch, maxBinding: number): Kernel {
+  const { code: assembled, pieceOperands } = assemble(dispatch.kernel, dispatch.constants, dispatch.epilogue)
+  const operands = new Map<string, Tensor>(Object.entries(dispatch.bind))
+  for (const [variable, { piece, name }] of pieceOperands) {
+    operands.set(variable, dispatch.epilogue![piece]!.bind![name]!)
+  }
+  // Segments start at multiples of 256 bytes, WebGPU's alignment of binding offsets.
+  const segmentBytes = Math.floor(maxBinding / 256) * 256
+  let code = assembled
+  for (const [name, tensor] of operands) {
+    if (bytesOf(tensor) <= maxBinding) continue
+    const width = elementBytes(code, name)
+    code = splitOperand(code, name, Math.ceil(bytesOf(tensor) / segmentBytes), segmentBytes / width)
+  }
+  const unused = new Set(operands.keys())
+  const bindings = reflect(code).map((info): Binding => {
+    if (info.resourceType === 0) return { kind: 'uniform', info }
+    const segment = /^(\w+)_seg(\d+)$/.exec(info.name)
+    const name = segment && operands.has(segment[1]!) ? segment[1]! : info.name
+    const tensor = operands.get(name)
+    if (!tensor) throw new GpuError('internal', `${dispatch.kernel}: operand ${info.name} was not given`)
+    unused.delete(name)
+    const offset = name === info.name ? 0 : Number(segment![2]) * segmentBytes
+    const size = name === info.name ? bytesOf(tensor) : Math.min(segmentBytes, bytesOf(tensor) - offset)
+    return { kind: 'storage', tensor, writes: info.access === 'read_write', offset, size }
+  })
+  if (unused.size > 0) throw new GpuError('internal', `${dispatch.kernel} has no operands ${[...unused].join(', ')}`)
+  const storage = bindings.filter((b) => b.kind === 'storage').length
+  if (storage > gpu.limits.maxStorageBuffersPerShaderStage) {
+    throw new GpuError(
+      'limit',
+      `${dispatch.kernel} needs ${storage} storage bindings for operands larger than one binding of ${maxBinding} bytes, ` +
+        `but ${gpu.name} allows ${gpu.limits.maxStorageBuffersPerShaderStage}; use a smaller batch or volume`,
+    )
+  }
+  return { code, bindings }
+}
+
+function elementBytes(code: string, name: string): number {
+  const type = new RegExp(`> ${name}: array<([\\w<>]+)>;`).exec(code)?.[1] ?? 'f32'
+  return type.startsWith('vec4') ? 16 : type.startsWith('vec2') ? 8 : 4
+}
+
+/** Compiles a kernel (cached by its text). Rejects with a GpuError that names the kernel. */
+export function compileKernel(gpu: Gpu, kernel: Kernel, label: string): Promise<CompiledKernel> {
+  let compiled = gpu.pipelines.get(kernel.code)
+  if (!compiled) {
+    compiled = createPipeline(gpu, kernel, label)
+    gpu.pipelines.set(kernel.code, compiled)
+  }
+  return compiled
+}
+
+async function createPipeline(gpu: Gpu, kernel: Kernel, label: string): Promise<CompiledKernel> {
+  const { device } = gpu
+  const entries = kernel.bindings.map((b, binding): GPUBindGroupLayoutEntry => {
+    const type = b.kind === 'uniform' ? 'uniform' : b.writes ? 'storage' : 'read-only-storage'
+    return { binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } }
+  })
+  const layout = device.createBindGroupLayout({ entries, label })
+  device.pushErrorScope('validation')
+  const module = device.createShaderModule({ code: kernel.code, label })
+  const scope = device.popErrorScope()
+  const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout], label })
+  try {
+    const pipeline = await Promise.race([
+      device.createComputePipelineAsync({ layout: pipelineLayout, compute: { module, entryPoint: 'main' }, label }),
+      gpu.lost,
+    ])
+    return { pipeline, layout }
+  } catch (error) {
+    const cause = (await scope)?.message ?? (error instanceof Error ? error.message : String(error))
+    throw gpu.fault ?? new GpuError('validation', `kernel ${label} does not compile: ${cause}`)
+  }
+}
+
+/** Packs values into a uniform struct by its reflected layout. @throws GpuError 'internal' for a missing or unknown field. */
+export function packUniforms(
+  info: VariableInfo,
+  values: Readonly<Record<string, number | readonly number[]>>,
+  into = new ArrayBuffer(Math.ceil(info.size / 16) * 16),
+): ArrayBuffer {
+  const view = new DataView(into)
+  const members = info.members ?? []
+  for (const name of Object.keys(values)) {
+    if (!members.some((m) => m.name === name)) throw new GpuError('internal', `uniform ${info.name} has no field ${name}`)
+  }
+  for (const { name, offset, type } of members) {
+    const value = values[name]
+    if (value === undefined) continue
+    const element = (type as { format?: { name: string } }).format?.name ?? type.name
+    const list = typeof value === 'number' ? [value] : value
+    list.forEach((v, k) => {
+      const at = offset + 4 * k
+      if (/f32|f$/.test(element)) view.setFloat32(at, v, true)
+      else if (/i32|i$/.test(element)) view.setInt32(at, v, true)
+      else view.setUint32(at, v, true)
+    })
+  }
+  return into
+}

@@ -1,0 +1,111 @@
+import { constants } from 'node:os'
+import { isSoftwareAdapter, NoAdapterError, type Platform } from './platform.ts'
+import { type SoftwareGpu, softwareGpu } from './software.node.ts'
+
+/** Which adapter the user wants (environment variable VOXPLAIN_ADAPTER): hardware first, or only one of the two. */
+type Wish = 'auto' | 'hardware' | 'software'
+
+/** Held, because Dawn stops working on its promises once the GPU object is collected. */
+let dawn: GPU | undefined
+
+/**
+ * WebGPU in Node: Dawn, from the npm package `webgpu`.
+ *
+ * Environment variables:
+ * - `VOXPLAIN_ADAPTER`: `auto` (default: hardware first, then software), `hardware`, or `software`.
+ * - `VOXPLAIN_DAWN_TOGGLES`: Dawn toggles to switch on, or off with a leading `-`, separated by commas,
+ *   e.g. `skip_validation,disable_robustness`. They come after the toggles of the request.
+ */
+export const nodePlatform: Platform = {
+  name: 'node',
+  async requestAdapter({ toggles = [] } = {}) {
+    const wish = readWish()
+    const { create, globals } = await import('webgpu')
+    Object.assign(globalThis, globals)
+    const options = dawnOptions([...toggles, ...(process.env.VOXPLAIN_DAWN_TOGGLES ?? '').split(',')])
+    const find = async (): Promise<GPUAdapter | null> => {
+      dawn = create(options)
+      return dawn.requestAdapter({ powerPreference: 'high-performance' })
+    }
+    let adapter = wish !== 'software' && mayHaveDriver() ? await find() : null
+    if (wish === 'hardware') {
+      if (adapter && !isSoftwareAdapter(adapter)) return adapter
+      throw new NoAdapterError(
+        `No hardware GPU found (VOXPLAIN_ADAPTER=hardware${adapter ? `; there is only ${describe(adapter)}` : ''}). ` +
+          'Install its Vulkan driver, or leave VOXPLAIN_ADAPTER out to compute on the CPU.',
+      )
+    }
+    adapter ??= loadSoftwareGpu() ? await find() : null
+    if (!adapter) throw new NoAdapterError(noAdapterMessage())
+    if (isSoftwareAdapter(adapter)) announce(adapter, wish)
+    return adapter
+  },
+  close() {
+    dawn = undefined
+  },
+}
+
+function readWish(): Wish {
+  const wish = process.env.VOXPLAIN_ADAPTER || 'auto'
+  if (wish === 'auto' || wish === 'hardware' || wish === 'software') return wish
+  throw new NoAdapterError(`VOXPLAIN_ADAPTER is "${wish}". Use auto, hardware or software.`)
+}
+
+/** Dawn's own command line. NVIDIA's Linux driver has f16 that Dawn hides unless asked. */
+function dawnOptions(toggles: readonly string[]): string[] {
+  const names = toggles.map((toggle) => toggle.trim()).filter(Boolean)
+  const on = ['vulkan_enable_f16_on_nvidia', ...names.filter((name) => !name.startsWith('-'))]
+  const off = names.filter((name) => name.startsWith('-')).map((name) => name.slice(1))
+  return [`enable-dawn-features=${on}`, ...(off.length ? [`disable-dawn-features=${off}`] : [])]
+}
+
+/** False where Dawn would only complain on stderr that there is no Vulkan library. */
+function mayHaveDriver(): boolean {
+  return process.platform !== 'linux' || loadLibrary('libvulkan.so.1')
+}
+
+/**
+ * Makes the software GPU of our npm dependency the Vulkan driver of this process.
+ *
+ * Dawn opens `libvulkan.so.1` by name. A library of that name that is already loaded is found first, so loading ours
+ * by path is enough where the system has none: no need to start the process again with another LD_LIBRARY_PATH.
+ */
+function loadSoftwareGpu(): SoftwareGpu | undefined {
+  const software = softwareGpu()
+  if (!software || !(loadLibrary('libvulkan.so.1') || loadLibrary(software.library))) return undefined
+  process.env.VK_DRIVER_FILES = software.driver
+  process.env.VK_ICD_FILENAMES = software.driver
+  return software
+}
+
+/** Loads a shared library that is no Node addon, and keeps it loaded. Returns whether it could be loaded. */
+function loadLibrary(path: string): boolean {
+  const RTLD_NODELETE = 0x1000
+  try {
+    process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_NOW | RTLD_NODELETE)
+    return true
+  } catch (error) {
+    // Node loads it, then misses the addon's registration. Any other message is the loader's own: not found, wrong CPU.
+    return String(error).includes('did not self-register')
+  }
+}
+
+function describe({ info }: GPUAdapter): string {
+  return info.architecture === 'swiftshader' ? 'SwiftShader' : info.device || info.description || info.vendor
+}
+
+/** Says it once, and once for all processes that this one starts. */
+function announce(adapter: GPUAdapter, wish: Wish): void {
+  if (process.env.VOXPLAIN_SOFTWARE_ANNOUNCED) return
+  process.env.VOXPLAIN_SOFTWARE_ANNOUNCED = '1'
+  const why = wish === 'software' ? 'as asked' : 'no hardware GPU found'
+  process.stderr.write(`voxplain: ${why}; using the software adapter ${describe(adapter)} (slow)\n`)
+}
+
+function noAdapterMessage(): string {
+  return process.platform === 'linux' && process.arch === 'x64'
+    ? 'No GPU adapter found, and the software adapter could not be loaded. Install it with ' +
+        '`npm install @sparticuz/chromium`, or install a Vulkan driver.'
+    : `No GPU adapter found, and there is no software adapter for ${process.platform}-${process.arch}. ` +
+        'Install the GPU driver of this machine.'
+}

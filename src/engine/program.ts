@@ -1,0 +1,188 @@
+/** A Program: everything compiled and bound. Running it encodes one compute pass and allocates nothing. */
+import { GpuError, ShapeError } from './errors.ts'
+import { freeBuffer, type Gpu, makeBuffer, settle } from './gpu.ts'
+import { type Kernel, packUniforms } from './kernel.ts'
+import type { MemoryReport, Plan, ProgramBuffers } from './compile.ts'
+import { bytesOf, type Dispatch, formatShape, type Node, sizeOf, storageOf, type Tensor } from './tensor.ts'
+
+export interface Launch {
+  readonly label: string
+  readonly kernel: string
+  readonly node: Node
+  readonly dispatch: Dispatch
+  readonly pipeline: GPUComputePipeline
+  readonly bindGroup: GPUBindGroup
+  readonly groups: readonly [number, number, number]
+  readonly flops: number
+  /** Bytes of all operands, each counted once. */
+  readonly bytes: number
+}
+
+/** One line of Program.profile(). */
+export interface LaunchTime {
+  readonly label: string
+  readonly flops: number
+  readonly bytes: number
+  readonly milliseconds: number
+}
+
+export interface Program {
+  readonly memory: MemoryReport
+  readonly launches: readonly Launch[]
+  /** Writes the values of an input (this program's) or a parameter (every program's). */
+  write(tensor: Tensor, values: Float32Array | Uint32Array): void
+  /** Changes fields of the uniform struct of a node's kernel, for the runs that follow. */
+  setUniforms(node: Node, values: Readonly<Record<string, number | readonly number[]>>): void
+  /** Encodes and submits `times` runs, each one compute pass. Returns at once. */
+  run(times?: number): void
+  /** The values of an output, parameter or input after the runs so far. Rejects with a GpuError; never hangs on a lost device. */
+  read(tensor: Tensor): Promise<Float32Array>
+  /** The same for index tensors. */
+  readIndices(tensor: Tensor): Promise<Uint32Array>
+  /** Computes again what was computed once at compile time: call it after writing a parameter of a frozen program. */
+  refresh(): void
+  /** Waits until the GPU has done what was submitted; throws what it reported. */
+  done(): Promise<void>
+  /** GPU time of each launch of one run (timestamp queries). Empty where the adapter has none. */
+  profile(): Promise<LaunchTime[]>
+  /** Frees the program's buffers. Parameters stay: see release(). */
+  destroy(): void
+}
+
+interface Parts {
+  readonly once: readonly Launch[]
+  readonly steps: readonly Launch[]
+  readonly buffers: ProgramBuffers
+  readonly uniforms: ReadonlyMap<Dispatch, { buffer: GPUBuffer; kernel: Kernel; values: ArrayBuffer }>
+}
+
+/** Puts compiled parts together; use compile(). */
+export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, uniforms }: Parts): Program {
+  const { device } = gpu
+  const staging = new Map<number, GPUBuffer>()
+  let reading: Promise<unknown> = Promise.resolve()
+
+  const encode = (encoder: GPUCommandEncoder, launches: readonly Launch[]): void => {
+    const pass = encoder.beginComputePass()
+    for (const { pipeline, bindGroup, groups } of launches) {
+      pass.setPipeline(pipeline)
+      pass.setBindGroup(0, bindGroup)
+      pass.dispatchWorkgroups(groups[0], groups[1], groups[2])
+    }
+    pass.end()
+  }
+  const submit = (launches: readonly Launch[], times: number): void => {
+    if (launches.length === 0) return
+    const encoder = device.createCommandEncoder()
+    for (let k = 0; k < times; k++) encode(encoder, launches)
+    device.queue.submit([encoder.finish()])
+  }
+  const bufferOf = (view: Tensor): GPUBuffer => {
+    const tensor = storageOf(view)
+    const buffer = buffers.of.get(tensor) ?? gpu.resident.get(tensor)
+    const shared = plan.temporaries.place.has(tensor)
+    if (!buffer || shared) {
+      throw new GpuError('internal', `a tensor of shape ${formatShape(tensor.shape)} is not an input, parameter or output of this program`)
+    }
+    return buffer
+  }
+  const readBytes = async (tensor: Tensor): Promise<ArrayBuffer> => {
+    const source = bufferOf(tensor)
+    const bytes = bytesOf(tensor)
+    let target = staging.get(bytes)
+    if (!target) {
+      target = makeBuffer(gpu, bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, 'staging')
+      staging.set(bytes, target)
+    }
+    const encoder = device.createCommandEncoder()
+    encoder.copyBufferToBuffer(source, 0, target, 0, bytes)
+    device.queue.submit([encoder.finish()])
+    await settle(gpu, target.mapAsync(GPUMapMode.READ, 0, bytes))
+    const copy = target.getMappedRange(0, bytes).slice(0)
+    target.unmap()
+    return copy
+  }
+  // Reads share staging buffers, so they take turns.
+  const inTurn = (tensor: Tensor): Promise<ArrayBuffer> => {
+    const next = reading.then(() => readBytes(tensor))
+    reading = next.catch(() => undefined)
+    return next
+  }
+
+  submit(once, 1)
+  return {
+    memory: plan.memory,
+    launches: steps,
+    write(tensor, values) {
+      if (values.length !== sizeOf(tensor.shape)) {
+        throw new ShapeError(`write: tensor ${formatShape(tensor.shape)} holds ${sizeOf(tensor.shape)} values, got ${values.length}`)
+      }
+      device.queue.writeBuffer(bufferOf(tensor), 0, values as Float32Array<ArrayBuffer>)
+    },
+    setUniforms(node, values) {
+      const of = steps.filter((l) => l.node === node && uniforms.has(l.dispatch))
+      if (of.length === 0) throw new GpuError('internal', `${node.operation.name} has no uniforms in this program`)
+      for (const { dispatch } of of) {
+        const entry = uniforms.get(dispatch)!
+        const binding = entry.kernel.bindings.find((b) => b.kind === 'uniform')!
+        packUniforms(binding.info, values, entry.values)
+        device.queue.writeBuffer(entry.buffer, 0, entry.values)
+      }
+    },
+    run(times = 1) {
+      submit(steps, times)
+    },
+    async read(tensor) {
+      return new Float32Array(await inTurn(tensor))
+    },
+    async readIndices(tensor) {
+      return new Uint32Array(await inTurn(tensor))
+    },
+    refresh() {
+      submit(once, 1)
+    },
+    async done() {
+      await settle(gpu, device.queue.onSubmittedWorkDone())
+    },
+    profile: () => profile(gpu, steps),
+    destroy() {
+      for (const buffer of [...buffers.owned, ...staging.values()]) freeBuffer(gpu, buffer)
+      staging.clear()
+    },
+  }
+}
+
+/** Times each launch in a compute pass of its own, because timestamps are taken at the ends of passes. */
+async function profile(gpu: Gpu, launches: readonly Launch[]): Promise<LaunchTime[]> {
+  if (!gpu.features.has('timestamp-query') || launches.length === 0) return []
+  const { device } = gpu
+  const times: LaunchTime[] = []
+  const most = 2048
+  for (let from = 0; from < launches.length; from += most) {
+    const part = launches.slice(from, from + most)
+    const queries = device.createQuerySet({ type: 'timestamp', count: 2 * part.length })
+    const resolved = makeBuffer(gpu, 16 * part.length, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC, 'timestamps')
+    const staging = makeBuffer(gpu, 16 * part.length, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, 'timestamps')
+    const encoder = device.createCommandEncoder()
+    part.forEach((launch, k) => {
+      const timestampWrites = { querySet: queries, beginningOfPassWriteIndex: 2 * k, endOfPassWriteIndex: 2 * k + 1 }
+      const pass = encoder.beginComputePass({ timestampWrites })
+      pass.setPipeline(launch.pipeline)
+      pass.setBindGroup(0, launch.bindGroup)
+      pass.dispatchWorkgroups(...launch.groups)
+      pass.end()
+    })
+    encoder.resolveQuerySet(queries, 0, 2 * part.length, resolved, 0)
+    encoder.copyBufferToBuffer(resolved, 0, staging, 0, 16 * part.length)
+    device.queue.submit([encoder.finish()])
+    await settle(gpu, staging.mapAsync(GPUMapMode.READ))
+    const ticks = new BigUint64Array(staging.getMappedRange().slice(0))
+    part.forEach(({ label, flops, bytes }, k) => {
+      times.push({ label, flops, bytes, milliseconds: Number(ticks[2 * k + 1]! - ticks[2 * k]!) / 1e6 })
+    })
+    staging.unmap()
+    for (const buffer of [resolved, staging]) freeBuffer(gpu, buffer)
+    queries.destroy()
+  }
+  return times
+}

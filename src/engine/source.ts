@@ -1,0 +1,157 @@
+/**
+ * From a `.wgsl` file to the text that is compiled. A kernel file is a complete shader; what may vary is named in it:
+ *
+ *   const NAME: TYPE = default;        a constant, given by name
+ *   //@include folder/file             shared functions, appended
+ *   //@slot epilogue ... //@end        a function with a default body, replaced by a chain of pieces
+ *   //@unroll I 0..4 ... //@end        lines repeated with $I = 0, 1, 2, 3
+ *
+ * Bindings are numbered here in order of appearance, and an operand too large for one binding is bound in segments.
+ */
+import { GpuError } from './errors.ts'
+import { shaders } from './shaders.gen.ts'
+import type { Constants, Piece } from './tensor.ts'
+
+export interface KernelText {
+  readonly code: string
+  /** Piece operands by the variable name they received in the code. */
+  readonly pieceOperands: ReadonlyMap<string, { piece: number; name: string }>
+}
+
+function file(name: string): string {
+  const text = shaders[name]
+  if (text === undefined) throw new GpuError('internal', `no shader named ${name}`)
+  return text
+}
+
+/** True when the kernel has an `epilogue` slot, so that elementwise pieces can ride on its output. */
+export function hasEpilogue(kernel: string): boolean {
+  return /^\/\/@slot epilogue$/m.test(file(kernel))
+}
+
+/** Assembles a kernel with its constants and epilogue pieces. */
+export function assemble(kernel: string, constants: Constants = {}, epilogue: readonly Piece[] = []): KernelText {
+  let code = includeFiles(file(kernel), new Set())
+  code = setConstants(code, constants, kernel)
+  const pieceOperands = new Map<string, { piece: number; name: string }>()
+  if (epilogue.length > 0) {
+    const slot = /^\/\/@slot epilogue$[\s\S]*?^\/\/@end$/m
+    if (!slot.test(code)) throw new GpuError('internal', `${kernel} has no epilogue slot`)
+    const parts = epilogue.map((piece, k) => renamedPiece(piece, k, pieceOperands))
+    const calls = epilogue.reduce((inner, _, k) => `apply_${k}(${inner}, i)`, 'v')
+    // A replacer function, so that `$` in the code is not taken for a pattern.
+    code = code.replace(slot, () => `${parts.join('\n')}\nfn epilogue(v: f32, i: u32) -> f32 { return ${calls}; }`)
+  }
+  return { code: numberBindings(unroll(code)), pieceOperands }
+}
+
+function includeFiles(text: string, seen: Set<string>): string {
+  const tail: string[] = []
+  const body = text.replace(/^\/\/@include (\S+)$/gm, (_, name: string) => {
+    if (!seen.has(name)) {
+      seen.add(name)
+      tail.push(includeFiles(file(name), seen))
+    }
+    return ''
+  })
+  return [body, ...tail].join('\n')
+}
+
+function setConstants(text: string, constants: Constants, where: string): string {
+  let code = text
+  for (const [name, value] of Object.entries(constants)) {
+    const declaration = new RegExp(`^const ${name}: (\\w+) = [^;]*;`, 'm')
+    const type = declaration.exec(code)?.[1]
+    if (type === undefined) throw new GpuError('internal', `${where} has no constant ${name}`)
+    code = code.replace(declaration, () => `const ${name}: ${type} = ${literal(type, value)};`)
+  }
+  return code
+}
+
+function literal(type: string, value: number | readonly number[]): string {
+  if (typeof value !== 'number') {
+    const element = type.endsWith('u') ? 'u32' : type.endsWith('f') ? 'f32' : 'i32'
+    return `${type}(${value.map((v) => literal(element, v)).join(', ')})`
+  }
+  if (type === 'bool') return value ? 'true' : 'false'
+  if (type === 'u32') return `${value}u`
+  if (type === 'i32') return `${value}i`
+  return floatLiteral(value)
+}
+
+function floatLiteral(value: number): string {
+  if (Number.isFinite(value)) {
+    const text = String(Math.fround(value))
+    return `${text}f`
+  }
+  throw new GpuError('internal', `a shader constant must be finite, got ${value}`)
+}
+
+/** A piece with every module-scope name suffixed by its place in the chain, so that pieces never collide. */
+function renamedPiece(piece: Piece, k: number, operands: Map<string, { piece: number; name: string }>): string {
+  const text = setConstants(file(piece.source), piece.constants ?? {}, piece.source)
+  const names = [...text.matchAll(/^(?:const|fn|struct) (\w+)|^@group.*var<[^>]*> (\w+)/gm)].map((m) => m[1] ?? m[2]!)
+  for (const name of Object.keys(piece.bind ?? {})) operands.set(`${name}_${k}`, { piece: k, name })
+  return text.replace(new RegExp(`\\b(${names.join('|')})\\b`, 'g'), `$1_${k}`)
+}
+
+function unroll(text: string): string {
+  const block = /^[ ]*\/\/@unroll (\w+) (\d+)\.\.(\d+)\n([\s\S]*?)^[ ]*\/\/@end \1\n/m
+  let code = text
+  for (let match = block.exec(code); match; match = block.exec(code)) {
+    const [, name, from, to, body] = match as unknown as [string, string, string, string, string]
+    const copies: string[] = []
+    for (let k = Number(from); k < Number(to); k++) copies.push(body.replaceAll(`$${name}`, String(k)))
+    code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + match[0].length)
+  }
+  return code
+}
+
+function numberBindings(text: string): string {
+  let n = 0
+  return text.replace(/@group\(0\) @binding\(\d+\)/g, () => `@group(0) @binding(${n++})`)
+}
+
+/**
+ * Binds the storage array `name` as `count` segments of `segment` elements: every `name[index]` becomes a call
+ * that picks the segment. Needed where a tensor is larger than the adapter's maxStorageBufferBindingSize.
+ */
+export function splitOperand(code: string, name: string, count: number, segment: number): string {
+  const declaration = new RegExp(`^@group\\(0\\) @binding\\(\\d+\\) var<storage, (read|read_write)> ${name}: array<([\\w<>]+)>;$`, 'm')
+  const match = declaration.exec(code)
+  if (!match) throw new GpuError('internal', `no storage array ${name} to split`)
+  const [line, access, element] = match as unknown as [string, string, string]
+  const ids = Array.from({ length: count }, (_, k) => k)
+  const variables = ids.map((k) => `@group(0) @binding(0) var<storage, ${access}> ${name}_seg${k}: array<${element}>;`)
+  const at = (k: number) => `${name}_seg${k}[i - ${k * segment}u]`
+  const upTo = (k: number) => `if (i < ${(k + 1) * segment}u)`
+  const loads = ids.map((k) => (k === count - 1 ? `return ${at(k)};` : `${upTo(k)} { return ${at(k)}; }`))
+  const stores = ids.map((k) => (k === count - 1 ? `${at(k)} = v;` : `${upTo(k)} { ${at(k)} = v; return; }`))
+  const functions = [`fn ${name}_load(i: u32) -> ${element} { ${loads.join(' ')} }`]
+  if (access === 'read_write') functions.push(`fn ${name}_store(i: u32, v: ${element}) { ${stores.join(' ')} }`)
+  const body = rewriteAccesses(code.replace(line, '//@here'), name)
+  return numberBindings(body.replace('//@here', [...variables, ...functions].join('\n')))
+}
+
+function rewriteAccesses(code: string, name: string): string {
+  const use = new RegExp(`(?<![\\w.])${name}\\[`, 'g')
+  let out = ''
+  let from = 0
+  for (let m = use.exec(code); m; m = use.exec(code)) {
+    let depth = 1
+    let end = m.index + m[0].length
+    for (; depth > 0; end++) depth += code[end] === '[' ? 1 : code[end] === ']' ? -1 : 0
+    const index = rewriteAccesses(code.slice(m.index + m[0].length, end - 1), name)
+    const store = /^\s*=(?!=)\s*([^;]*);/.exec(code.slice(end))
+    out += code.slice(from, m.index)
+    if (store) {
+      out += `${name}_store(${index}, ${rewriteAccesses(store[1]!, name)});`
+      from = end + store[0].length
+    } else {
+      out += `${name}_load(${index})`
+      from = end
+    }
+    use.lastIndex = from
+  }
+  return out + code.slice(from)
+}

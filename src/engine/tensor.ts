@@ -1,0 +1,160 @@
+/**
+ * The symbolic graph: tensors and the nodes that produce them. Nothing here touches a GPU.
+ * Tensors are created in order and numbered, so sorting nodes by number is a topological order.
+ */
+import { requireShape } from './errors.ts'
+
+export type Shape = readonly number[]
+export type DType = 'f32' | 'u32'
+
+/** A symbolic array of a fixed shape, row-major, last axis fastest. Volumes are [N, C, D, H, W]. */
+export interface Tensor {
+  readonly shape: Shape
+  readonly dtype: DType
+  /** The node that computes it; leaves (inputs, parameters, constants) have none. */
+  readonly node: Node | undefined
+  readonly leaf: Leaf | undefined
+  readonly id: number
+}
+
+/** Where a leaf's values come from. An input is written by the host for each run; a parameter lives on the GPU and is
+ *  shared by all programs that use it; a constant never changes. */
+export interface Leaf {
+  readonly kind: 'input' | 'parameter' | 'constant'
+  readonly label: string
+  /** Initial values of parameters and constants. */
+  readonly data: Float32Array | Uint32Array | undefined
+}
+
+/** One application of an operation. */
+export interface Node {
+  readonly operation: Operation
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  /** Whatever the operation needs to lower and differentiate itself. */
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly id: number
+}
+
+/** What an operation is to the engine. Its gradient is a rule under its name in gradients/. */
+export interface Operation {
+  readonly name: string
+  /** Dispatches that compute the node's outputs from its inputs. */
+  lower(node: Node, context: LowerContext): Dispatch[]
+  /** Elementwise in its first input: may run inside the kernel that produces that input (see fuse.ts). */
+  piece?(node: Node): Piece
+  /** Changes leaves in place (optimizer steps, running statistics); kept alive by naming it in compile's `effects`. */
+  readonly effect?: boolean
+  /** The output is the first input's values under another shape: no kernel runs and no memory is used. */
+  readonly view?: boolean
+}
+
+/** A small WGSL function `apply(v: f32, i: u32) -> f32` that fills a kernel's `epilogue` slot; i is the flat index. */
+export interface Piece {
+  /** File under shaders/, without extension. */
+  readonly source: string
+  readonly constants?: Constants
+  /** Further operands by the piece's variable name. */
+  readonly bind?: Readonly<Record<string, Tensor>>
+}
+
+export type Constants = Readonly<Record<string, number | readonly number[]>>
+
+/** One kernel launch. */
+export interface Dispatch {
+  /** File under shaders/, without extension. */
+  readonly kernel: string
+  /** Values for the kernel's module-scope `const` declarations, by name. */
+  readonly constants?: Constants
+  /** Operands by the kernel's variable name. */
+  readonly bind: Readonly<Record<string, Tensor>>
+  /** Values for the fields of the kernel's uniform struct. Program.setUniforms changes them between runs. */
+  readonly uniforms?: Readonly<Record<string, number | readonly number[]>>
+  /** Pieces that fill the `epilogue` slot, applied in order. */
+  readonly epilogue?: readonly Piece[]
+  /** Workgroups along x, y, z. */
+  readonly groups: readonly [number, number, number]
+  /** Multiply-adds x 2 and the like, for the cost table. */
+  readonly flops?: number
+}
+
+export interface LowerContext {
+  /** A temporary tensor that lives only during this node's dispatches. */
+  scratch(shape: Shape, dtype?: DType): Tensor
+  readonly limits: GPUSupportedLimits
+}
+
+let count = 0
+
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((a, b) => a * b, 1)
+}
+
+/** Bytes of a tensor (all dtypes are 4 bytes wide). */
+export function bytesOf(tensor: Tensor): number {
+  return 4 * sizeOf(tensor.shape)
+}
+
+function checkShape(shape: Shape, what: string): void {
+  requireShape(
+    shape.every((d) => Number.isInteger(d) && d > 0),
+    `${what}: every dimension must be a positive integer, got [${shape}]`,
+  )
+}
+
+/** Applies an operation; returns the node, whose outputs are the new tensors. */
+export function apply(
+  operation: Operation,
+  inputs: readonly Tensor[],
+  outputs: readonly { shape: Shape; dtype?: DType }[],
+  attributes: Readonly<Record<string, unknown>> = {},
+): Node {
+  const tensors: Tensor[] = []
+  const node: Node = { operation, inputs, outputs: tensors, attributes, id: count++ }
+  for (const { shape, dtype } of outputs) {
+    checkShape(shape, operation.name)
+    tensors.push({ shape, dtype: dtype ?? 'f32', node, leaf: undefined, id: count++ })
+  }
+  return node
+}
+
+function leaf(shape: Shape, kind: Leaf['kind'], label: string, data: Leaf['data'], dtype: DType): Tensor {
+  checkShape(shape, label)
+  requireShape(
+    data === undefined || data.length === sizeOf(shape),
+    `${label}: shape [${shape}] holds ${sizeOf(shape)} values, got ${data?.length}`,
+  )
+  return { shape, dtype, node: undefined, leaf: { kind, label, data }, id: count++ }
+}
+
+/** A tensor the host writes before a run: `program.write(x, values)`. Starts as zeros. */
+export function input(shape: Shape, label = 'input', dtype: DType = 'f32'): Tensor {
+  return leaf(shape, 'input', label, undefined, dtype)
+}
+
+/** A tensor that lives on the GPU across runs and programs (weights, optimizer state). Zeros where no data is given. */
+export function parameter(shape: Shape, data?: Float32Array | Uint32Array, label = 'parameter'): Tensor {
+  return leaf(shape, 'parameter', label, data, data instanceof Uint32Array ? 'u32' : 'f32')
+}
+
+/** A tensor that never changes; what depends on constants alone is computed once, at compile time. */
+export function constant(shape: Shape, data: Float32Array | Uint32Array, label = 'constant'): Tensor {
+  return leaf(shape, 'constant', label, data, data instanceof Uint32Array ? 'u32' : 'f32')
+}
+
+/** A scratch tensor for LowerContext; not part of the graph. */
+export function scratchTensor(shape: Shape, dtype: DType): Tensor {
+  return { shape, dtype, node: undefined, leaf: undefined, id: count++ }
+}
+
+/** The tensor whose memory holds this tensor's values: itself, or what it is a view of. */
+export function storageOf(tensor: Tensor): Tensor {
+  let t = tensor
+  while (t.node?.operation.view) t = t.node.inputs[0]!
+  return t
+}
+
+/** Shape as people write it: 1x8x61x73x61. */
+export function formatShape(shape: Shape): string {
+  return shape.length === 0 ? 'scalar' : shape.join('x')
+}
