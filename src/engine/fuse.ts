@@ -2,12 +2,24 @@
  * From nodes to steps: each node is lowered to dispatches, and elementwise nodes ride on the kernel that makes their
  * input, as pieces in its `epilogue` slot, when nobody else reads that input.
  */
+import { segmentCount } from './kernel.ts'
 import { hasEpilogue } from './source.ts'
-import { type Dispatch, type LowerContext, type Node, type Piece, scratchTensor, storageOf, type Tensor } from './tensor.ts'
+import {
+  type Dispatch,
+  type LowerContext,
+  type Node,
+  type Piece,
+  scratchTensor,
+  storageOf,
+  type Tensor,
+} from './tensor.ts'
 
 /** The dispatches of one node, or of a node and the elementwise nodes fused onto it. */
 export interface Step {
+  /** The last of its nodes: the one whose output the step leaves in memory. */
   readonly node: Node
+  /** All of its nodes, in order. */
+  readonly nodes: readonly Node[]
   readonly dispatches: readonly Dispatch[]
   /** Temporaries used by these dispatches only. */
   readonly scratch: readonly Tensor[]
@@ -15,6 +27,7 @@ export interface Step {
 
 export interface FuseOptions {
   readonly limits: GPUSupportedLimits
+  readonly software: boolean
   readonly maxBinding: number
   /** Tensors that must exist in memory because somebody outside reads them. */
   readonly kept: ReadonlySet<Tensor>
@@ -34,23 +47,24 @@ export function lowerAndFuse(nodes: readonly Node[], options: FuseOptions): Step
       steps.delete(storageOf(node.inputs[0]!).node!)
       steps.set(node, fused)
     } else {
-      steps.set(node, lowerNode(node, options.limits))
+      steps.set(node, lowerNode(node, options))
     }
   }
   return [...steps.values()]
 }
 
-function lowerNode(node: Node, limits: GPUSupportedLimits): Step {
+function lowerNode(node: Node, { limits, software }: FuseOptions): Step {
   const scratch: Tensor[] = []
   const context: LowerContext = {
     limits,
+    software,
     scratch(shape, dtype = 'f32') {
       const t = scratchTensor(shape, dtype)
       scratch.push(t)
       return t
     },
   }
-  return { node, dispatches: node.operation.lower(node, context).map(onStorage), scratch }
+  return { node, nodes: [node], dispatches: node.operation.lower(node, context).map(onStorage), scratch }
 }
 
 /** The producer's step with this node's piece appended, or undefined where that is not possible. */
@@ -69,10 +83,26 @@ function fuseOnto(
   if (!last || last.bind.y !== source || !hasEpilogue(last.kernel)) return undefined
   // The producer must not be read by its own epilogue through another operand (that value does not exist yet).
   if (Object.values(piece.bind ?? {}).includes(source)) return undefined
+  if (mustStayBefore(producer, source, steps)) return undefined
   if (countBindings(last, piece, options.maxBinding) > options.limits.maxStorageBuffersPerShaderStage) return undefined
   const output = node.outputs[0]!
   const merged: Dispatch = { ...last, bind: { ...last.bind, y: output }, epilogue: [...(last.epilogue ?? []), piece] }
-  return { node, dispatches: [...producer.dispatches.slice(0, -1), merged], scratch: producer.scratch }
+  const dispatches = [...producer.dispatches.slice(0, -1), merged]
+  return { node, nodes: [...producer.nodes, node], dispatches, scratch: producer.scratch }
+}
+
+/**
+ * A fused step runs where its last node stands. True when a step between there and here reads another output of the
+ * producer, or changes a leaf that the producer reads.
+ */
+function mustStayBefore(producer: Step, source: Tensor, steps: ReadonlyMap<Node, Step>): boolean {
+  const read = new Set(producer.dispatches.flatMap(operandsOf))
+  const written = new Set(producer.nodes.flatMap((n) => n.outputs).filter((t) => t !== source))
+  const order = [...steps.values()]
+  return order.slice(order.indexOf(producer) + 1).some((step) => {
+    const changes = step.nodes.some((n) => n.operation.effect)
+    return step.dispatches.flatMap(operandsOf).some((t) => written.has(t) || (changes && t.leaf && read.has(t)))
+  })
 }
 
 function countBindings(dispatch: Dispatch, piece: Piece, maxBinding: number): number {
@@ -81,8 +111,7 @@ function countBindings(dispatch: Dispatch, piece: Piece, maxBinding: number): nu
     ...(dispatch.epilogue ?? []).flatMap((p) => Object.values(p.bind ?? {})),
     ...Object.values(piece.bind ?? {}),
   ]
-  const bytes = (t: Tensor) => t.shape.reduce((a, b) => a * b, 4)
-  return operands.reduce((n, t) => n + Math.ceil(bytes(t) / maxBinding), 0)
+  return operands.reduce((n, t) => n + segmentCount(t, maxBinding), 0)
 }
 
 const toStorage = (bind: Readonly<Record<string, Tensor>> = {}): Record<string, Tensor> =>

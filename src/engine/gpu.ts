@@ -146,15 +146,21 @@ export function closeGpu(gpu: Gpu): void {
 
 /** Waits for a GPU promise; rejects instead of hanging when the device is lost, and with the first fault reported. */
 export async function settle<T>(gpu: Gpu, waiting: Promise<T>): Promise<T> {
-  const value = await Promise.race([waiting, gpu.lost]).catch((error) => {
-    throw gpu.fault ?? new GpuError('internal', error instanceof Error ? error.message : String(error))
+  const value = await Promise.race([waiting, gpu.lost]).catch(async (error) => {
+    // A device that goes away rejects what waits for it a moment before it says that it is lost.
+    await Promise.race([gpu.lost.catch(() => undefined), new Promise((done) => setTimeout(done, 100))])
+    throw takeFault(gpu) ?? new GpuError('internal', error instanceof Error ? error.message : String(error))
   })
-  const fault = gpu.fault
-  if (fault) {
-    if (fault.kind !== 'lost') gpu.fault = undefined
-    throw fault
-  }
+  const fault = takeFault(gpu)
+  if (fault) throw fault
   return value
+}
+
+/** What the device reported since the last check; a lost device stays lost. */
+function takeFault(gpu: Gpu): GpuError | undefined {
+  const fault = gpu.fault
+  if (fault?.kind !== 'lost') gpu.fault = undefined
+  return fault
 }
 
 /** Bytes as people read them. */

@@ -2,8 +2,8 @@
 import { type VariableInfo, WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js'
 import { GpuError } from './errors.ts'
 import type { CompiledKernel, Gpu } from './gpu.ts'
-import { bytesOf, type Dispatch, type Tensor } from './tensor.ts'
 import { assemble, splitOperand } from './source.ts'
+import { bytesOf, type Dispatch, type Tensor } from './tensor.ts'
 
 /** What one binding of a kernel holds. */
 export type Binding =
@@ -22,13 +22,25 @@ export interface Kernel {
   readonly bindings: readonly Binding[]
 }
 
+/** Segments start at multiples of 256 bytes, WebGPU's alignment of binding offsets. */
+function segmentBytes(maxBinding: number): number {
+  return Math.floor(maxBinding / 256) * 256
+}
+
+/** In how many bindings an operand is bound. */
+export function segmentCount(tensor: Tensor, maxBinding: number): number {
+  return bytesOf(tensor) <= maxBinding ? 1 : Math.ceil(bytesOf(tensor) / segmentBytes(maxBinding))
+}
+
 const reflections = new Map<string, VariableInfo[]>()
 
+/** Bindings by reflection. Only the shader's interface is parsed: unrolled bodies are long and say nothing about it. */
 function reflect(code: string): VariableInfo[] {
-  let found = reflections.get(code)
+  const text = (code.match(/^struct \w+ \{[^}]*\}|^@group\(.*;$/gm) ?? []).join('\n')
+  let found = reflections.get(text)
   if (!found) {
-    found = new WgslReflect(code).getBindGroups()[0] ?? []
-    reflections.set(code, found)
+    found = new WgslReflect(text).getBindGroups()[0] ?? []
+    reflections.set(text, found)
   }
   return found
 }
@@ -44,24 +56,22 @@ export function prepareKernel(gpu: Gpu, dispatch: Dispatch, maxBinding: number):
   for (const [variable, { piece, name }] of pieceOperands) {
     operands.set(variable, dispatch.epilogue![piece]!.bind![name]!)
   }
-  // Segments start at multiples of 256 bytes, WebGPU's alignment of binding offsets.
-  const segmentBytes = Math.floor(maxBinding / 256) * 256
+  const segment = segmentBytes(maxBinding)
   let code = assembled
   for (const [name, tensor] of operands) {
-    if (bytesOf(tensor) <= maxBinding) continue
-    const width = elementBytes(code, name)
-    code = splitOperand(code, name, Math.ceil(bytesOf(tensor) / segmentBytes), segmentBytes / width)
+    const count = segmentCount(tensor, maxBinding)
+    if (count > 1) code = splitOperand(code, name, count, segment / elementBytes(code, name))
   }
   const unused = new Set(operands.keys())
   const bindings = reflect(code).map((info): Binding => {
     if (info.resourceType === 0) return { kind: 'uniform', info }
-    const segment = /^(\w+)_seg(\d+)$/.exec(info.name)
-    const name = segment && operands.has(segment[1]!) ? segment[1]! : info.name
+    const part = /^(\w+)_seg(\d+)$/.exec(info.name)
+    const name = part && operands.has(part[1]!) ? part[1]! : info.name
     const tensor = operands.get(name)
     if (!tensor) throw new GpuError('internal', `${dispatch.kernel}: operand ${info.name} was not given`)
     unused.delete(name)
-    const offset = name === info.name ? 0 : Number(segment![2]) * segmentBytes
-    const size = name === info.name ? bytesOf(tensor) : Math.min(segmentBytes, bytesOf(tensor) - offset)
+    const offset = name === info.name ? 0 : Number(part![2]) * segment
+    const size = name === info.name ? bytesOf(tensor) : Math.min(segment, bytesOf(tensor) - offset)
     return { kind: 'storage', tensor, writes: info.access === 'read_write', offset, size }
   })
   if (unused.size > 0) throw new GpuError('internal', `${dispatch.kernel} has no operands ${[...unused].join(', ')}`)
@@ -110,7 +120,8 @@ async function createPipeline(gpu: Gpu, kernel: Kernel, label: string): Promise<
     return { pipeline, layout }
   } catch (error) {
     const cause = (await scope)?.message ?? (error instanceof Error ? error.message : String(error))
-    throw gpu.fault ?? new GpuError('validation', `kernel ${label} does not compile: ${cause}`)
+    if (gpu.fault?.kind === 'lost') throw gpu.fault
+    throw new GpuError('validation', `kernel ${label} does not compile: ${cause}`)
   }
 }
 
@@ -123,7 +134,8 @@ export function packUniforms(
   const view = new DataView(into)
   const members = info.members ?? []
   for (const name of Object.keys(values)) {
-    if (!members.some((m) => m.name === name)) throw new GpuError('internal', `uniform ${info.name} has no field ${name}`)
+    if (!members.some((m) => m.name === name))
+      throw new GpuError('internal', `uniform ${info.name} has no field ${name}`)
   }
   for (const { name, offset, type } of members) {
     const value = values[name]

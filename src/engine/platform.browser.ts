@@ -1,4 +1,4 @@
-import { NoAdapterError, type Platform } from './platform.ts'
+import { NoAdapterError, type Platform } from './adapter.ts'
 
 /** The browser's own WebGPU. */
 export const browserPlatform: Platform = {

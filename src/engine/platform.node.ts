@@ -1,12 +1,12 @@
 import { constants } from 'node:os'
-import { isSoftwareAdapter, NoAdapterError, type Platform } from './platform.ts'
+import { adapterName, isSoftwareAdapter, NoAdapterError, type Platform } from './adapter.ts'
 import { type SoftwareGpu, softwareGpu } from './software.node.ts'
 
 /** Which adapter the user wants (environment variable VOXPLAIN_ADAPTER): hardware first, or only one of the two. */
 type Wish = 'auto' | 'hardware' | 'software'
 
-/** Held, because Dawn stops working on its promises once the GPU object is collected. */
-let dawn: GPU | undefined
+/** By its command line. Held, because Dawn stops working on its promises once the GPU object is collected. */
+const dawns = new Map<string, GPU>()
 
 /**
  * WebGPU in Node: Dawn, from the npm package `webgpu`.
@@ -23,15 +23,19 @@ export const nodePlatform: Platform = {
     const { create, globals } = await import('webgpu')
     Object.assign(globalThis, globals)
     const options = dawnOptions([...toggles, ...(process.env.VOXPLAIN_DAWN_TOGGLES ?? '').split(',')])
+    // One Dawn for all devices with the same options: a second one shares the driver's threads, and they do not agree.
     const find = async (): Promise<GPUAdapter | null> => {
-      dawn = create(options)
-      return dawn.requestAdapter({ powerPreference: 'high-performance' })
+      const key = options.join(' ')
+      const dawn = dawns.get(key) ?? create(options)
+      const adapter = await dawn.requestAdapter({ powerPreference: 'high-performance' })
+      if (adapter) dawns.set(key, dawn)
+      return adapter
     }
     let adapter = wish !== 'software' && mayHaveDriver() ? await find() : null
     if (wish === 'hardware') {
       if (adapter && !isSoftwareAdapter(adapter)) return adapter
       throw new NoAdapterError(
-        `No hardware GPU found (VOXPLAIN_ADAPTER=hardware${adapter ? `; there is only ${describe(adapter)}` : ''}). ` +
+        `No hardware GPU found (VOXPLAIN_ADAPTER=hardware${adapter ? `; there is only ${adapterName(adapter)}` : ''}). ` +
           'Install its Vulkan driver, or leave VOXPLAIN_ADAPTER out to compute on the CPU.',
       )
     }
@@ -41,7 +45,7 @@ export const nodePlatform: Platform = {
     return adapter
   },
   close() {
-    dawn = undefined
+    dawns.clear()
   },
 }
 
@@ -90,16 +94,12 @@ function loadLibrary(path: string): boolean {
   }
 }
 
-function describe({ info }: GPUAdapter): string {
-  return info.architecture === 'swiftshader' ? 'SwiftShader' : info.device || info.description || info.vendor
-}
-
 /** Says it once, and once for all processes that this one starts. */
 function announce(adapter: GPUAdapter, wish: Wish): void {
   if (process.env.VOXPLAIN_SOFTWARE_ANNOUNCED) return
   process.env.VOXPLAIN_SOFTWARE_ANNOUNCED = '1'
   const why = wish === 'software' ? 'as asked' : 'no hardware GPU found'
-  process.stderr.write(`voxplain: ${why}; using the software adapter ${describe(adapter)} (slow)\n`)
+  process.stderr.write(`voxplain: ${why}; using the software adapter ${adapterName(adapter)} (slow)\n`)
 }
 
 function noAdapterMessage(): string {

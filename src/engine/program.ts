@@ -2,13 +2,14 @@
 import { GpuError, ShapeError } from './errors.ts'
 import { freeBuffer, type Gpu, makeBuffer, settle } from './gpu.ts'
 import { type Kernel, packUniforms } from './kernel.ts'
-import type { MemoryReport, Plan, ProgramBuffers } from './compile.ts'
+import type { MemoryReport, Plan, ProgramBuffers } from './plan.ts'
 import { bytesOf, type Dispatch, formatShape, type Node, sizeOf, storageOf, type Tensor } from './tensor.ts'
 
 export interface Launch {
   readonly label: string
   readonly kernel: string
-  readonly node: Node
+  /** The nodes it computes: one, and those fused onto it. */
+  readonly nodes: readonly Node[]
   readonly dispatch: Dispatch
   readonly pipeline: GPUComputePipeline
   readonly bindGroup: GPUBindGroup
@@ -29,6 +30,8 @@ export interface LaunchTime {
 export interface Program {
   readonly memory: MemoryReport
   readonly launches: readonly Launch[]
+  /** Inputs that the outputs depend on. */
+  readonly inputs: readonly Tensor[]
   /** Writes the values of an input (this program's) or a parameter (every program's). */
   write(tensor: Tensor, values: Float32Array | Uint32Array): void
   /** Changes fields of the uniform struct of a node's kernel, for the runs that follow. */
@@ -82,7 +85,10 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
     const buffer = buffers.of.get(tensor) ?? gpu.resident.get(tensor)
     const shared = plan.temporaries.place.has(tensor)
     if (!buffer || shared) {
-      throw new GpuError('internal', `a tensor of shape ${formatShape(tensor.shape)} is not an input, parameter or output of this program`)
+      throw new GpuError(
+        'internal',
+        `a tensor of shape ${formatShape(tensor.shape)} is not an input, parameter or output of this program`,
+      )
     }
     return buffer
   }
@@ -97,10 +103,13 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
     const encoder = device.createCommandEncoder()
     encoder.copyBufferToBuffer(source, 0, target, 0, bytes)
     device.queue.submit([encoder.finish()])
-    await settle(gpu, target.mapAsync(GPUMapMode.READ, 0, bytes))
-    const copy = target.getMappedRange(0, bytes).slice(0)
-    target.unmap()
-    return copy
+    try {
+      await settle(gpu, target.mapAsync(GPUMapMode.READ, 0, bytes))
+      return target.getMappedRange(0, bytes).slice(0)
+    } finally {
+      // Also after a fault, or the next read would find the buffer still mapped.
+      target.unmap()
+    }
   }
   // Reads share staging buffers, so they take turns.
   const inTurn = (tensor: Tensor): Promise<ArrayBuffer> => {
@@ -113,14 +122,21 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
   return {
     memory: plan.memory,
     launches: steps,
+    inputs: plan.inputs,
     write(tensor, values) {
       if (values.length !== sizeOf(tensor.shape)) {
-        throw new ShapeError(`write: tensor ${formatShape(tensor.shape)} holds ${sizeOf(tensor.shape)} values, got ${values.length}`)
+        throw new ShapeError(
+          `write: tensor ${formatShape(tensor.shape)} holds ${sizeOf(tensor.shape)} values, got ${values.length}`,
+        )
+      }
+      if (values instanceof Uint32Array !== (tensor.dtype === 'u32')) {
+        const given = values instanceof Uint32Array ? 'Uint32Array' : 'Float32Array'
+        throw new ShapeError(`write: tensor ${formatShape(tensor.shape)} is ${tensor.dtype}, got a ${given}`)
       }
       device.queue.writeBuffer(bufferOf(tensor), 0, values as Float32Array<ArrayBuffer>)
     },
     setUniforms(node, values) {
-      const of = steps.filter((l) => l.node === node && uniforms.has(l.dispatch))
+      const of = steps.filter((l) => l.nodes.includes(node) && uniforms.has(l.dispatch))
       if (of.length === 0) throw new GpuError('internal', `${node.operation.name} has no uniforms in this program`)
       for (const { dispatch } of of) {
         const entry = uniforms.get(dispatch)!
@@ -161,7 +177,12 @@ async function profile(gpu: Gpu, launches: readonly Launch[]): Promise<LaunchTim
   for (let from = 0; from < launches.length; from += most) {
     const part = launches.slice(from, from + most)
     const queries = device.createQuerySet({ type: 'timestamp', count: 2 * part.length })
-    const resolved = makeBuffer(gpu, 16 * part.length, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC, 'timestamps')
+    const resolved = makeBuffer(
+      gpu,
+      16 * part.length,
+      GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+      'timestamps',
+    )
     const staging = makeBuffer(gpu, 16 * part.length, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, 'timestamps')
     const encoder = device.createCommandEncoder()
     part.forEach((launch, k) => {

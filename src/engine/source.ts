@@ -4,11 +4,12 @@
  *   const NAME: TYPE = default;        a constant, given by name
  *   //@include folder/file             shared functions, appended
  *   //@slot epilogue ... //@end        a function with a default body, replaced by a chain of pieces
- *   //@unroll I 0..4 ... //@end        lines repeated with $I = 0, 1, 2, 3
+ *   //@unroll I 0..TILE ... //@end I   lines repeated for I = 0, 1, ...; $(2 * I) is computed in them; TILE is a constant
  *
  * Bindings are numbered here in order of appearance, and an operand too large for one binding is bound in segments.
  */
 import { GpuError } from './errors.ts'
+import { evaluateInteger } from './integer.ts'
 import { shaders } from './shaders.gen.ts'
 import type { Constants, Piece } from './tensor.ts'
 
@@ -80,11 +81,9 @@ function literal(type: string, value: number | readonly number[]): string {
 }
 
 function floatLiteral(value: number): string {
-  if (Number.isFinite(value)) {
-    const text = String(Math.fround(value))
-    return `${text}f`
-  }
-  throw new GpuError('internal', `a shader constant must be finite, got ${value}`)
+  const rounded = Math.fround(value)
+  if (Number.isFinite(rounded)) return `${rounded}f`
+  throw new GpuError('internal', `a shader constant must be finite in float32, got ${value}`)
 }
 
 /** A piece with every module-scope name suffixed by its place in the chain, so that pieces never collide. */
@@ -92,19 +91,44 @@ function renamedPiece(piece: Piece, k: number, operands: Map<string, { piece: nu
   const text = setConstants(file(piece.source), piece.constants ?? {}, piece.source)
   const names = [...text.matchAll(/^(?:const|fn|struct) (\w+)|^@group.*var<[^>]*> (\w+)/gm)].map((m) => m[1] ?? m[2]!)
   for (const name of Object.keys(piece.bind ?? {})) operands.set(`${name}_${k}`, { piece: k, name })
-  return text.replace(new RegExp(`\\b(${names.join('|')})\\b`, 'g'), `$1_${k}`)
+  return text.replace(new RegExp(`(?<!\\.)\\b(${names.join('|')})\\b`, 'g'), `$1_${k}`)
 }
 
+/** `$(...)` with integer arithmetic inside, parentheses nested once. */
+const SUM = /\$\(([^()]*(?:\([^()]*\)[^()]*)*)\)/g
+
+/** Copies the lines of each unroll block for every value of its index; bounds and `$(...)` are integer arithmetic. */
 function unroll(text: string): string {
-  const block = /^[ ]*\/\/@unroll (\w+) (\d+)\.\.(\d+)\n([\s\S]*?)^[ ]*\/\/@end \1\n/m
+  const block = /^[ ]*\/\/@unroll (\w+) ([^\n.]+)\.\.([^\n]+)\n([\s\S]*?)^[ ]*\/\/@end \1\n/m
+  const known = integerConstants(text)
   let code = text
   for (let match = block.exec(code); match; match = block.exec(code)) {
-    const [, name, from, to, body] = match as unknown as [string, string, string, string, string]
+    const [whole, name, first, last, body] = match as unknown as [string, string, string, string, string]
     const copies: string[] = []
-    for (let k = Number(from); k < Number(to); k++) copies.push(body.replaceAll(`$${name}`, String(k)))
-    code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + match[0].length)
+    const end = evaluateInteger(last, known)
+    for (let k = evaluateInteger(first, known); k < end; k++) copies.push(atIndex(body, name, k))
+    code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + whole.length)
   }
-  return code
+  return code.replace(SUM, (_, sum: string) => String(evaluateInteger(sum, known)))
+}
+
+/** The body of an unroll block for one value of its index: I inside `$(...)` and in the bounds of inner blocks. */
+function atIndex(body: string, name: string, k: number): string {
+  const word = new RegExp(`\\b${name}\\b`, 'g')
+  return body
+    .replace(SUM, (sum) => sum.replace(word, String(k)))
+    .replace(/\/\/@unroll \w+ .*/g, (line) => line.replace(word, String(k)))
+}
+
+/** Integer constants of a shader, vector components as NAME.x, NAME.y, NAME.z. */
+function integerConstants(text: string): Map<string, number> {
+  const known = new Map<string, number>()
+  for (const [, name, value] of text.matchAll(/^const (\w+): [ui]32 = (-?\d+)[ui]?;/gm)) known.set(name!, Number(value))
+  for (const [, name, list] of text.matchAll(/^const (\w+): vec3[ui] = vec3[ui]\(([^)]*)\);/gm)) {
+    const parts = list!.split(',').map((v) => Number.parseInt(v, 10))
+    for (const [k, axis] of ['x', 'y', 'z'].entries()) known.set(`${name}.${axis}`, parts[k] ?? parts[0]!)
+  }
+  return known
 }
 
 function numberBindings(text: string): string {
@@ -117,7 +141,10 @@ function numberBindings(text: string): string {
  * that picks the segment. Needed where a tensor is larger than the adapter's maxStorageBufferBindingSize.
  */
 export function splitOperand(code: string, name: string, count: number, segment: number): string {
-  const declaration = new RegExp(`^@group\\(0\\) @binding\\(\\d+\\) var<storage, (read|read_write)> ${name}: array<([\\w<>]+)>;$`, 'm')
+  const declaration = new RegExp(
+    `^@group\\(0\\) @binding\\(\\d+\\) var<storage, (read|read_write)> ${name}: array<([\\w<>]+)>;$`,
+    'm',
+  )
   const match = declaration.exec(code)
   if (!match) throw new GpuError('internal', `no storage array ${name} to split`)
   const [line, access, element] = match as unknown as [string, string, string]
@@ -129,7 +156,9 @@ export function splitOperand(code: string, name: string, count: number, segment:
   const stores = ids.map((k) => (k === count - 1 ? `${at(k)} = v;` : `${upTo(k)} { ${at(k)} = v; return; }`))
   const functions = [`fn ${name}_load(i: u32) -> ${element} { ${loads.join(' ')} }`]
   if (access === 'read_write') functions.push(`fn ${name}_store(i: u32, v: ${element}) { ${stores.join(' ')} }`)
-  const body = rewriteAccesses(code.replace(line, '//@here'), name)
+  // Comments speak of name[index] too, and not as statements.
+  const bare = code.replace(/\/\/.*$/gm, '')
+  const body = rewriteAccesses(bare.replace(line, '//@here'), name)
   return numberBindings(body.replace('//@here', [...variables, ...functions].join('\n')))
 }
 
@@ -140,7 +169,7 @@ function rewriteAccesses(code: string, name: string): string {
   for (let m = use.exec(code); m; m = use.exec(code)) {
     let depth = 1
     let end = m.index + m[0].length
-    for (; depth > 0; end++) depth += code[end] === '[' ? 1 : code[end] === ']' ? -1 : 0
+    for (; depth > 0 && end < code.length; end++) depth += code[end] === '[' ? 1 : code[end] === ']' ? -1 : 0
     const index = rewriteAccesses(code.slice(m.index + m[0].length, end - 1), name)
     const store = /^\s*=(?!=)\s*([^;]*);/.exec(code.slice(end))
     out += code.slice(from, m.index)

@@ -82,6 +82,8 @@ export interface LowerContext {
   /** A temporary tensor that lives only during this node's dispatches. */
   scratch(shape: Shape, dtype?: DType): Tensor
   readonly limits: GPUSupportedLimits
+  /** True on a CPU adapter, where loads cost more than arithmetic and other kernels win. */
+  readonly software: boolean
 }
 
 let count = 0

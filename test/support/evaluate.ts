@@ -1,10 +1,10 @@
 /** Runs symbolic tensors on the GPU and compares numbers; shared by the engine's tests, in Node and in the browser. */
 import { backward } from '../../src/engine/backward.ts'
-import { compile, type CompileOptions } from '../../src/engine/compile.ts'
-import { closeGpu, type Gpu, openGpu, type OpenOptions, release } from '../../src/engine/gpu.ts'
+import { type CompileOptions, compile } from '../../src/engine/compile.ts'
+import { closeGpu, type Gpu, type OpenOptions, openGpu, release } from '../../src/engine/gpu.ts'
 import { multiply } from '../../src/engine/ops/elementwise.ts'
 import { sum } from '../../src/engine/ops/reduce.ts'
-import { input, sizeOf, type Shape, type Tensor } from '../../src/engine/tensor.ts'
+import { input, type Shape, sizeOf, type Tensor } from '../../src/engine/tensor.ts'
 
 /** One GPU for a test file; close it in the last test with closeTestGpu. */
 let shared: Promise<Gpu> | undefined
@@ -89,14 +89,17 @@ export function assertClose(
   label: string,
   { relative = 1e-5, absolute = 1e-6 } = {},
 ): void {
-  if (actual.length !== expected.length) throw new Error(`${label}: ${actual.length} values, expected ${expected.length}`)
+  if (actual.length !== expected.length)
+    throw new Error(`${label}: ${actual.length} values, expected ${expected.length}`)
   let largest = 0
   for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]!))
   const allowed = absolute + relative * largest
   for (let i = 0; i < expected.length; i++) {
     const difference = Math.abs(actual[i]! - expected[i]!)
     if (!(difference <= allowed)) {
-      throw new Error(`${label}: element ${i} is ${actual[i]}, expected ${expected[i]} (off by ${difference}, allowed ${allowed})`)
+      throw new Error(
+        `${label}: element ${i} is ${actual[i]}, expected ${expected[i]} (off by ${difference}, allowed ${allowed})`,
+      )
     }
   }
 }

@@ -25,6 +25,7 @@ export const elementwiseRules: Rules = {
   tanh: fromOutput,
   absolute: fromInput,
   clamp: fromInput,
+  inverse_sqrt: ({ outputs: [y] }, [dy]) => [affine(multiply(multiply(multiply(dy!, y!), y!), y!), -0.5)],
   affine: (node, [dy]) => [affine(dy!, (node.attributes as { FACTOR: number }).FACTOR)],
   add: (_, [dy]) => [dy, dy],
   subtract: (_, [dy], wanted) => [dy, wanted[1] ? affine(dy!, -1) : undefined],
@@ -40,7 +41,10 @@ export const elementwiseRules: Rules = {
     wanted[0] ? channelScale(dy!, scale!) : undefined,
     wanted[1] ? reshape(channelSum(multiply(dy!, x!)), scale!.shape) : undefined,
   ],
-  channel_shift: ({ inputs: [, shift] }, [dy], wanted) => [dy, wanted[1] ? reshape(channelSum(dy!), shift!.shape) : undefined],
+  channel_shift: ({ inputs: [, shift] }, [dy], wanted) => [
+    dy,
+    wanted[1] ? reshape(channelSum(dy!), shift!.shape) : undefined,
+  ],
   channel_affine: ({ inputs: [x, scale, shift] }, [dy], wanted) => [
     wanted[0] ? channelScale(dy!, scale!) : undefined,
     wanted[1] ? reshape(channelSum(multiply(dy!, x!)), scale!.shape) : undefined,

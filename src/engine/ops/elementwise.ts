@@ -3,7 +3,16 @@
  * kernel that makes its first input. Gradients: gradients/elementwise.ts.
  */
 import { requireShape } from '../errors.ts'
-import { apply, type Constants, formatShape, type Operation, type Piece, type Shape, sizeOf, type Tensor } from '../tensor.ts'
+import {
+  apply,
+  type Constants,
+  formatShape,
+  type Operation,
+  type Piece,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
 import { linearGroups } from './launch.ts'
 
@@ -12,8 +21,22 @@ import { linearGroups } from './launch.ts'
  * @param name file under shaders/elementwise, and the operation's name.
  * @param others the piece's further operands by its variable names; they become inputs 1, 2, ... of the node.
  */
-export function elementwise(name: string, v: Tensor, others: Readonly<Record<string, Tensor>> = {}, constants: Constants = {}): Tensor {
-  const piece: Piece = { source: `elementwise/${name}`, constants, bind: others }
+export function elementwise(
+  name: string,
+  v: Tensor,
+  others: Readonly<Record<string, Tensor>> = {},
+  constants: Constants = {},
+): Tensor {
+  return applyPiece(name, { source: `elementwise/${name}`, constants, bind: others }, v, constants)
+}
+
+/** Applies a piece of any folder to v; its operands become inputs 1, 2, ... of the node. For operations of other files. */
+export function applyPiece(
+  name: string,
+  piece: Piece,
+  v: Tensor,
+  attributes: Readonly<Record<string, unknown>> = {},
+): Tensor {
   const operation: Operation = {
     name,
     piece: () => piece,
@@ -27,7 +50,7 @@ export function elementwise(name: string, v: Tensor, others: Readonly<Record<str
       },
     ],
   }
-  return apply(operation, [v, ...Object.values(others)], [{ shape: v.shape }], constants).outputs[0]!
+  return apply(operation, [v, ...Object.values(piece.bind ?? {})], [{ shape: v.shape }], attributes).outputs[0]!
 }
 
 /** A tensor filled with one value. */
@@ -36,7 +59,12 @@ export function fill(shape: Shape, value: number): Tensor {
   const operation: Operation = {
     name: 'fill',
     lower: (node) => [
-      { kernel: 'elementwise/fill', constants: { COUNT: count, VALUE: value }, bind: { y: node.outputs[0]! }, groups: linearGroups(count) },
+      {
+        kernel: 'elementwise/fill',
+        constants: { COUNT: count, VALUE: value },
+        bind: { y: node.outputs[0]! },
+        groups: linearGroups(count),
+      },
     ],
   }
   return apply(operation, [], [{ shape }]).outputs[0]!
@@ -95,7 +123,10 @@ function commonShape(name: string, a: Tensor, b: Tensor): number[] {
   return Array.from({ length: rank }, (_, k) => {
     const p = a.shape[k - rank + a.shape.length] ?? 1
     const q = b.shape[k - rank + b.shape.length] ?? 1
-    requireShape(p === q || p === 1 || q === 1, `${name}: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} do not broadcast`)
+    requireShape(
+      p === q || p === 1 || q === 1,
+      `${name}: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} do not broadcast`,
+    )
     return Math.max(p, q)
   })
 }

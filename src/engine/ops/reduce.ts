@@ -1,6 +1,15 @@
 /** Sums and means over axes, in a fixed order, so that two runs give the same bits. */
 import { requireShape } from '../errors.ts'
-import { apply, type Dispatch, formatShape, type LowerContext, type Operation, type Shape, sizeOf, type Tensor } from '../tensor.ts'
+import {
+  apply,
+  type Dispatch,
+  formatShape,
+  type LowerContext,
+  type Operation,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from '../tensor.ts'
 import { linearGroups } from './launch.ts'
 
 /** Sums longer than this are split among workgroups. */
@@ -27,18 +36,40 @@ function grouped(shape: Shape, axes: readonly number[]): { keep: number[]; reduc
 }
 
 /** Dispatches that compute y = scale * sum of x over the axes; y has the kept axes only. */
-function sumDispatches(x: Tensor, y: Tensor, axes: readonly number[], scale: number, context: LowerContext): Dispatch[] {
+export function sumDispatches(
+  x: Tensor,
+  y: Tensor,
+  axes: readonly number[],
+  scale: number,
+  context: LowerContext,
+): Dispatch[] {
   const { keep, reduce } = grouped(x.shape, axes)!
   const total = sizeOf(reduce)
   const sums = sizeOf(keep)
   const constants = { KEEP: keep, REDUCE: reduce }
   if (total <= SERIAL) {
-    return [{ kernel: 'reduce/sum_serial', constants: { ...constants, SCALE: scale }, bind: { x, y }, groups: linearGroups(sums, 64), flops: total * sums }]
+    return [
+      {
+        kernel: 'reduce/sum_serial',
+        constants: { ...constants, SCALE: scale },
+        bind: { x, y },
+        groups: linearGroups(sums, 64),
+        flops: total * sums,
+      },
+    ]
   }
   const chunks = Math.ceil(total / CHUNK)
   if (chunks === 1) {
     const whole = { ...constants, CHUNKS: 1, CHUNK: total, SCALE: scale }
-    return [{ kernel: 'reduce/sum_tree', constants: whole, bind: { x, y }, groups: linearGroups(sums, 1), flops: total * sums }]
+    return [
+      {
+        kernel: 'reduce/sum_tree',
+        constants: whole,
+        bind: { x, y },
+        groups: linearGroups(sums, 1),
+        flops: total * sums,
+      },
+    ]
   }
   const partial = context.scratch([sums, chunks])
   const first: Dispatch = {
@@ -60,7 +91,10 @@ export function sum(x: Tensor, axes: readonly number[] = x.shape.map((_, k) => k
     axes.every((a) => Number.isInteger(a) && a >= 0 && a < x.shape.length),
     `sum: axes [${axes}] of a tensor of ${formatShape(x.shape)}`,
   )
-  requireShape(grouped(x.shape, axes) !== undefined, `sum: axes [${axes}] of ${formatShape(x.shape)} alternate too often; transpose first`)
+  requireShape(
+    grouped(x.shape, axes) !== undefined,
+    `sum: axes [${axes}] of ${formatShape(x.shape)} alternate too often; transpose first`,
+  )
   const shape = x.shape.filter((_, k) => !axes.includes(k))
   const operation: Operation = {
     name: 'sum',
@@ -76,5 +110,8 @@ export function mean(x: Tensor, axes: readonly number[] = x.shape.map((_, k) => 
 
 /** Sum over everything but the channel axis 1: [N, C, ...] -> [C]. The gradient of a bias. */
 export function channelSum(x: Tensor): Tensor {
-  return sum(x, x.shape.map((_, k) => k).filter((k) => k !== 1))
+  return sum(
+    x,
+    x.shape.map((_, k) => k).filter((k) => k !== 1),
+  )
 }

@@ -1,0 +1,46 @@
+// Average pooling: y[n, c, o] = sum of x over the window that starts at o * STRIDE - FRONT, over the window's size:
+// its voxels within the padded volume where INCLUDE_PAD is set, else its voxels within x (at least one).
+// x [PLANES, INPUT]; y [PLANES, OUTPUT]; vectors are (D, H, W). One thread an output, W fastest.
+//@include common/linear
+
+const COUNT: u32 = 1u;
+const INPUT: vec3u = vec3u(1u);
+const OUTPUT: vec3u = vec3u(1u);
+const KERNEL: vec3u = vec3u(1u);
+const STRIDE: vec3u = vec3u(1u);
+const FRONT: vec3u = vec3u(0u);
+const BACK: vec3u = vec3u(0u);
+const INCLUDE_PAD: bool = true;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+//@slot epilogue
+fn epilogue(v: f32, i: u32) -> f32 { return v; }
+//@end
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = linear_group(group, groups) * 64u + lane;
+  if (i >= COUNT) { return; }
+  let row = i / OUTPUT.z;
+  let slice = row / OUTPUT.y;
+  let base = (slice / OUTPUT.x) * (INPUT.x * INPUT.y * INPUT.z);
+  // In coordinates of the padded volume, which are never negative.
+  let start = vec3u(slice % OUTPUT.x, row % OUTPUT.y, i % OUTPUT.z) * STRIDE;
+  let begin = max(start, FRONT) - FRONT;
+  let end = min(max(start + KERNEL, FRONT) - FRONT, INPUT);
+  var value = 0.0;
+  for (var d = begin.x; d < end.x; d++) {
+    for (var h = begin.y; h < end.y; h++) {
+      for (var w = begin.z; w < end.z; w++) {
+        value += x[base + (d * INPUT.y + h) * INPUT.z + w];
+      }
+    }
+  }
+  var size = end - begin;
+  if (INCLUDE_PAD) {
+    size = min(start + KERNEL, FRONT + INPUT + BACK) - start;
+  }
+  y[i] = epilogue(value / f32(size.x * size.y * size.z), i);
+}

@@ -1,0 +1,2 @@
+/** The package's entry for a page: the same engine over the browser's own WebGPU. */
+export * from './public.ts'

@@ -1,0 +1,32 @@
+/**
+ * Gradient rules of convolution. With y = conv(x, w): dx is the transposed convolution of dy with w, and dw sums dy
+ * times x under each tap. The transposed convolution is the other way round.
+ */
+import { type ConvGeometry, conv3d, convTranspose3d, convWeightGradient } from '../ops/conv.ts'
+import type { Node } from '../tensor.ts'
+import type { Rules } from './rule.ts'
+
+function optionsOf(node: Node) {
+  const geometry = (node.attributes as { geometry: ConvGeometry }).geometry
+  const { stride, dilation, groups, front, back } = geometry
+  return { geometry, options: { stride, dilation, groups, padding: { front, back } } }
+}
+
+export const convRules: Rules = {
+  conv3d: (node, [dy], wanted) => {
+    const [x, w] = node.inputs as [typeof dy & object, typeof dy & object]
+    const { geometry, options } = optionsOf(node)
+    return [
+      wanted[0] ? convTranspose3d(dy!, w, { ...options, outputSize: x.shape.slice(2) }) : undefined,
+      wanted[1] ? convWeightGradient(x, dy!, w.shape, geometry) : undefined,
+    ]
+  },
+  conv_transpose3d: (node, [dy], wanted) => {
+    const [x, w] = node.inputs as [typeof dy & object, typeof dy & object]
+    const { geometry, options } = optionsOf(node)
+    return [
+      wanted[0] ? conv3d(dy!, w, options) : undefined,
+      wanted[1] ? convWeightGradient(dy!, x, w.shape, geometry) : undefined,
+    ]
+  },
+}

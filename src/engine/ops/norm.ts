@@ -1,0 +1,209 @@
+/** Batch and instance normalisation of [N, C, ...]. Gradients: gradients/norm.ts. */
+import { requireShape } from '../errors.ts'
+import {
+  apply,
+  constant,
+  type Dispatch,
+  formatShape,
+  type Node,
+  type Operation,
+  sizeOf,
+  type Tensor,
+} from '../tensor.ts'
+import { affine, applyPiece, channelAffine, inverseSqrt, multiply, subtract } from './elementwise.ts'
+import { linearGroups } from './launch.ts'
+
+/** Elements that one workgroup reduces. */
+const CHUNK = 4096
+
+/** Elements [outer, groups, inner] of x; each group is normalised by itself; the channel of a group is group % channels. */
+interface Groups {
+  readonly outer: number
+  readonly groups: number
+  readonly inner: number
+  readonly channels: number
+}
+
+function requireChannels(name: string, x: Tensor, vectors: Readonly<Record<string, Tensor | undefined>>): number {
+  requireShape(x.shape.length >= 2, `${name}: x must be [N, C, ...], got ${formatShape(x.shape)}`)
+  const c = x.shape[1]!
+  for (const [key, t] of Object.entries(vectors)) {
+    requireShape(
+      t === undefined || sizeOf(t.shape) === c,
+      `${name}: ${key} must have ${c} values, one a channel, got ${t && formatShape(t.shape)}`,
+    )
+  }
+  return c
+}
+
+/**
+ * Batch normalisation at inference, with fixed statistics: (x - mean) / sqrt(variance + epsilon) * gamma + beta.
+ * Built from small operations on vectors and one channelAffine, so that with constant (or frozen) statistics it is
+ * folded at compile time and rides on the kernel that makes x. Differentiable in x, gamma and beta.
+ * @param x [N, C, ...]; gamma (default 1), beta (default 0), mean, variance: [C].
+ * @param options.epsilon default 1e-5.
+ */
+export function batchNorm(
+  x: Tensor,
+  options: { gamma?: Tensor; beta?: Tensor; mean: Tensor; variance: Tensor; epsilon?: number },
+): Tensor {
+  const { gamma, beta, mean, variance, epsilon = 1e-5 } = options
+  requireChannels('batchNorm', x, { gamma, beta, mean, variance })
+  const inverse = inverseSqrt(variance, epsilon)
+  const scale = gamma ? multiply(inverse, gamma) : inverse
+  const centre = multiply(mean, scale)
+  return channelAffine(x, scale, beta ? subtract(beta, centre) : affine(centre, -1))
+}
+
+/** Mean, biased variance and 1 / sqrt(variance + epsilon) of each group: [groups, 3]. */
+function statisticsOf(x: Tensor, { outer, groups, inner }: Groups, epsilon: number): Tensor {
+  const total = outer * inner
+  const chunks = Math.ceil(total / CHUNK)
+  const operation: Operation = {
+    name: 'norm_statistics',
+    lower: ({ outputs }, context): Dispatch[] => {
+      const parts = context.scratch([groups, chunks, 2])
+      return [
+        {
+          kernel: 'norm/chunk_moments',
+          constants: { OUTER: outer, GROUPS: groups, INNER: inner, CHUNKS: chunks, CHUNK },
+          bind: { x, parts },
+          groups: linearGroups(groups * chunks, 1),
+          flops: 4 * total * groups,
+        },
+        {
+          kernel: 'norm/statistics',
+          constants: { GROUPS: groups, CHUNKS: chunks, CHUNK, TOTAL: total, EPSILON: epsilon },
+          bind: { parts, y: outputs[0]! },
+          groups: linearGroups(groups, 1),
+        },
+      ]
+    },
+  }
+  return apply(operation, [x], [{ shape: [groups, 3] }]).outputs[0]!
+}
+
+/** x normalised by its own statistics; the node's inputs are x, statistics, gamma, beta. */
+function normalise(
+  name: string,
+  x: Tensor,
+  layout: Groups,
+  options: { gamma?: Tensor; beta?: Tensor; epsilon: number },
+) {
+  const { outer, groups, inner, channels } = layout
+  requireShape(
+    outer * inner > 1,
+    `${name}: ${formatShape(x.shape)} has one value for each mean, so its variance says nothing; use a larger batch or volume`,
+  )
+  const gamma = options.gamma ?? constant([channels], new Float32Array(channels).fill(1), 'gamma')
+  const beta = options.beta ?? constant([channels], new Float32Array(channels), 'beta')
+  const statistics = statisticsOf(x, layout, options.epsilon)
+  const piece = {
+    source: 'norm/normalise',
+    constants: { GROUPS: groups, INNER: inner, CHANNELS: channels },
+    bind: { statistics, gamma, beta },
+  }
+  return { y: applyPiece('normalise', piece, x, { ...layout }), statistics }
+}
+
+/**
+ * Batch normalisation in training: by the mean and (biased) variance of each channel over the batch and the volume.
+ * Differentiable in x, gamma and beta. `update` is the effect that moves the running statistics as PyTorch does:
+ * running = (1 - momentum) running + momentum * batch, with the unbiased variance; its uniform `momentum` can be changed.
+ * @param x [N, C, ...]; gamma (default 1), beta (default 0) [C]; runningMean, runningVariance: parameters [C].
+ * @param options.epsilon default 1e-5. @param options.momentum default 0.1.
+ * @throws ShapeError when a channel has only one value.
+ */
+export function batchNormTraining(
+  x: Tensor,
+  options: {
+    gamma?: Tensor
+    beta?: Tensor
+    runningMean: Tensor
+    runningVariance: Tensor
+    epsilon?: number
+    momentum?: number
+  },
+): { y: Tensor; update: Node } {
+  const { gamma, beta, runningMean, runningVariance, epsilon = 1e-5, momentum = 0.1 } = options
+  const channels = requireChannels('batchNormTraining', x, { gamma, beta, runningMean, runningVariance })
+  requireShape(
+    runningMean !== runningVariance,
+    'batchNormTraining: runningMean and runningVariance must be two tensors',
+  )
+  const layout = { outer: x.shape[0]!, groups: channels, inner: sizeOf(x.shape.slice(2)), channels }
+  const { y, statistics } = normalise('batchNormTraining', x, layout, { gamma, beta, epsilon })
+  const total = layout.outer * layout.inner
+  const operation: Operation = {
+    name: 'update_running_statistics',
+    effect: true,
+    lower: () => [
+      {
+        kernel: 'norm/running',
+        constants: { CHANNELS: channels, UNBIASED: total / (total - 1) },
+        uniforms: { momentum },
+        bind: { statistics, mean: runningMean, variance: runningVariance },
+        groups: linearGroups(channels, 64),
+      },
+    ],
+  }
+  return { y, update: apply(operation, [statistics, runningMean, runningVariance], []) }
+}
+
+/**
+ * Instance normalisation: each channel of each sample by its own mean and (biased) variance over the volume.
+ * Differentiable in x, gamma and beta.
+ * @param x [N, C, ...]; gamma (default 1), beta (default 0): [C]. @param options.epsilon default 1e-5.
+ * @throws ShapeError when a channel of a sample has only one value.
+ */
+export function instanceNorm(x: Tensor, options: { gamma?: Tensor; beta?: Tensor; epsilon?: number } = {}): Tensor {
+  const { gamma, beta, epsilon = 1e-5 } = options
+  const channels = requireChannels('instanceNorm', x, { gamma, beta })
+  const layout = { outer: 1, groups: x.shape[0]! * channels, inner: sizeOf(x.shape.slice(2)), channels }
+  return normalise('instanceNorm', x, layout, { gamma, beta, epsilon }).y
+}
+
+/** Gradients of a `normalise` node, the statistics' dependence on x included. Groups' sums: sumDy = sum of dy, sumDyXhat. */
+export function normaliseGradient(
+  node: Node,
+  dy: Tensor,
+): { dx: () => Tensor; sumDy: Tensor; sumDyXhat: Tensor; layout: Groups } {
+  const [x, statistics, gamma] = node.inputs as [Tensor, Tensor, Tensor]
+  const layout = node.attributes as unknown as Groups
+  const { outer, groups, inner, channels } = layout
+  const total = outer * inner
+  const chunks = Math.ceil(total / CHUNK)
+  const operation: Operation = {
+    name: 'norm_gradient_sums',
+    lower: ({ outputs: [sum_dy, sum_dy_xhat, coefficients] }, context): Dispatch[] => {
+      const parts = context.scratch([groups, chunks, 2])
+      return [
+        {
+          kernel: 'norm/chunk_gradient_sums',
+          constants: { OUTER: outer, GROUPS: groups, INNER: inner, CHUNKS: chunks, CHUNK },
+          bind: { x, dy, statistics, parts },
+          groups: linearGroups(groups * chunks, 1),
+          flops: 5 * total * groups,
+        },
+        {
+          kernel: 'norm/gradient_sums',
+          constants: { GROUPS: groups, CHUNKS: chunks, CHANNELS: channels, TOTAL: total },
+          bind: { parts, statistics, gamma, sum_dy: sum_dy!, sum_dy_xhat: sum_dy_xhat!, coefficients: coefficients! },
+          groups: linearGroups(groups, 1),
+        },
+      ]
+    },
+  }
+  const shapes = [{ shape: [groups] }, { shape: [groups] }, { shape: [groups, 4] }]
+  const [sumDy, sumDyXhat, coefficients] = apply(operation, [x, dy, statistics, gamma], shapes).outputs as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ]
+  const piece = {
+    source: 'norm/input_gradient',
+    constants: { GROUPS: groups, INNER: inner },
+    bind: { x, coefficients },
+  }
+  return { dx: () => applyPiece('normalise_gradient', piece, dy), sumDy, sumDyXhat, layout }
+}

@@ -1,0 +1,213 @@
+/**
+ * Optimizer steps as effects on parameters. All state lives on the GPU, so a loop of steps never waits for the host;
+ * hyper-parameters are uniforms, changed between runs by `program.setUniforms(node, adamUniforms({...}))`.
+ */
+import { requireShape } from '../errors.ts'
+import {
+  apply,
+  type Constants,
+  formatShape,
+  parameter as makeParameter,
+  type Node,
+  type Operation,
+  sizeOf,
+  type Tensor,
+} from '../tensor.ts'
+import { linearGroups } from './launch.ts'
+
+/** One optimizer step: name `node` in compile's `effects`; save `state` in checkpoints to continue a training. */
+export interface OptimizerStep {
+  readonly node: Node
+  /** Parameters: moments of this optimizer, and the counter's state last. */
+  readonly state: readonly Tensor[]
+}
+
+/** Counts runs on the GPU; shared by the optimizer steps of one program. */
+export interface StepCounter {
+  /** The effect that counts. It runs once a run, before every step that uses the counter, without being named. */
+  readonly node: Node
+  /** Parameter [4] = [t, 1 - beta1^t, 1 - beta2^t, 0] after t runs; write zeros to start again. */
+  readonly state: Tensor
+  /** The same values in this run, t counted from 1: an operand of the steps. */
+  readonly value: Tensor
+  readonly beta1: number
+  readonly beta2: number
+}
+
+export interface SgdOptions {
+  readonly learningRate: number
+  /** Default 0: no velocity is kept, and momentum cannot be switched on later. */
+  readonly momentum?: number
+  readonly nesterov?: boolean
+  /** Default 0. */
+  readonly weightDecay?: number
+  /** Default 0. */
+  readonly dampening?: number
+  /** Default: one of its own, when there is momentum. */
+  readonly counter?: StepCounter
+}
+
+export interface AdamOptions {
+  readonly learningRate: number
+  /** Default 0.9. */
+  readonly beta1?: number
+  /** Default 0.999. */
+  readonly beta2?: number
+  /** Default 1e-8. */
+  readonly epsilon?: number
+  /** Default 0. */
+  readonly weightDecay?: number
+  /** True: weight decay acts on the parameter itself, not through the moments (AdamW). */
+  readonly decoupled?: boolean
+  readonly amsgrad?: boolean
+  /** Default: one of its own. Give the steps of one program the same counter, made with the same betas. */
+  readonly counter?: StepCounter
+}
+
+function requireBeta(name: string, value: number): void {
+  requireShape(value >= 0 && value < 1, `${name} must be in [0, 1), got ${value}`)
+}
+
+/** Throws unless every option that is given is a finite number >= 0. */
+function requireRates(name: string, options: object, keys: readonly string[]): void {
+  for (const key of keys) {
+    const value = (options as Record<string, unknown>)[key]
+    requireShape(
+      value === undefined || (typeof value === 'number' && Number.isFinite(value) && value >= 0),
+      `${name}: ${key} must be a number of at least 0, got ${value}`,
+    )
+  }
+}
+
+function requirePair(name: string, parameter: Tensor, gradient: Tensor): void {
+  requireShape(parameter.leaf !== undefined, `${name}: only a leaf can be changed in place; pass the parameter itself`)
+  requireShape(parameter.dtype === 'f32', `${name}: the parameter must be f32, got ${parameter.dtype}`)
+  requireShape(gradient !== parameter, `${name}: the gradient is the parameter itself`)
+  requireShape(
+    formatShape(gradient.shape) === formatShape(parameter.shape),
+    `${name}: the gradient's shape ${formatShape(gradient.shape)} is not the parameter's ${formatShape(parameter.shape)}`,
+  )
+}
+
+/** Natural logarithm of a decay rate; for 0 one whose powers vanish. */
+const logOf = (beta: number): number => (beta === 0 ? -100 : Math.log(beta))
+
+/** A step counter for Adam's bias correction (and SGD's first step). Defaults: beta1 0.9, beta2 0.999. */
+export function stepCounter({ beta1 = 0.9, beta2 = 0.999 }: { beta1?: number; beta2?: number } = {}): StepCounter {
+  requireBeta('beta1', beta1)
+  requireBeta('beta2', beta2)
+  const state = makeParameter([4], undefined, 'step counter')
+  const operation: Operation = {
+    name: 'step_counter',
+    effect: true,
+    lower: ({ outputs }) => [
+      {
+        kernel: 'optim/counter',
+        uniforms: { log_beta1: logOf(beta1), log_beta2: logOf(beta2) },
+        bind: { state, y: outputs[0]! },
+        groups: [1, 1, 1],
+      },
+    ],
+  }
+  const node = apply(operation, [state], [{ shape: [4] }])
+  return { node, state, value: node.outputs[0]!, beta1, beta2 }
+}
+
+/** An effect of one dispatch over all elements of a parameter. */
+function step(
+  name: string,
+  kernel: string,
+  operands: Readonly<Record<string, Tensor>> & { parameter: Tensor },
+  uniforms: Readonly<Record<string, number>>,
+  constants: Constants = {},
+): Node {
+  const count = sizeOf(operands.parameter.shape)
+  const operation: Operation = {
+    name,
+    effect: true,
+    lower: () => [
+      { kernel, constants: { COUNT: count, ...constants }, uniforms, bind: operands, groups: linearGroups(count, 64) },
+    ],
+  }
+  return apply(operation, Object.values(operands), [])
+}
+
+/** Uniforms of an SGD node for the options that are given, for Program.setUniforms. */
+export function sgdUniforms(options: Partial<SgdOptions>): Record<string, number> {
+  return given({
+    learning_rate: options.learningRate,
+    weight_decay: options.weightDecay,
+    momentum: options.momentum,
+    dampening: options.dampening,
+  })
+}
+
+/** Uniforms of an Adam node for the options that are given, for Program.setUniforms. The betas belong to the counter too. */
+export function adamUniforms(options: Partial<AdamOptions>): Record<string, number> {
+  const { learningRate, weightDecay, beta1, beta2, epsilon } = options
+  return given({
+    learning_rate: learningRate,
+    weight_decay: weightDecay,
+    rate1: beta1 === undefined ? undefined : 1 - beta1,
+    rate2: beta2 === undefined ? undefined : 1 - beta2,
+    beta2,
+    epsilon,
+  })
+}
+
+function given(values: Readonly<Record<string, number | undefined>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])))
+}
+
+/**
+ * Stochastic gradient descent, the formulas of torch.optim.SGD: weight decay joins the gradient; with momentum
+ * velocity = momentum velocity + (1 - dampening) gradient (the gradient itself in the first step), and the parameter
+ * moves by -learningRate velocity, or with Nesterov by -learningRate (gradient + momentum velocity).
+ * @throws ShapeError for a parameter that is not a leaf, shapes that differ, or options out of range.
+ */
+export function sgd(parameter: Tensor, gradient: Tensor, options: SgdOptions): OptimizerStep {
+  requirePair('sgd', parameter, gradient)
+  requireRates('sgd', options, ['learningRate', 'momentum', 'weightDecay', 'dampening'])
+  const { learningRate, momentum = 0, nesterov = false, weightDecay = 0, dampening = 0 } = options
+  requireShape(
+    !nesterov || (momentum > 0 && dampening === 0),
+    `sgd: nesterov needs momentum above 0 and no dampening, got ${momentum} and ${dampening}`,
+  )
+  if (momentum === 0) {
+    const node = step('sgd', 'optim/sgd', { parameter, gradient }, sgdUniforms({ learningRate, weightDecay }))
+    return { node, state: [] }
+  }
+  const counter = options.counter ?? stepCounter()
+  const velocity = makeParameter(parameter.shape, undefined, 'velocity')
+  const operands = { parameter, gradient, velocity, counter: counter.value }
+  const uniforms = sgdUniforms({ learningRate, weightDecay, momentum, dampening })
+  const node = step('sgd', 'optim/sgd_momentum', operands, uniforms, { NESTEROV: nesterov ? 1 : 0 })
+  return { node, state: [velocity, counter.state] }
+}
+
+/**
+ * Adam (Kingma and Ba 2015), AdamW with `decoupled` (Loshchilov and Hutter 2019) and AMSGrad (Reddi et al. 2018), the
+ * formulas of torch.optim.Adam and AdamW: parameter -= learningRate / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + epsilon).
+ * @throws ShapeError for a parameter that is not a leaf, shapes that differ, options out of range, or a counter of other betas.
+ */
+export function adam(parameter: Tensor, gradient: Tensor, options: AdamOptions): OptimizerStep {
+  requirePair('adam', parameter, gradient)
+  requireRates('adam', options, ['learningRate', 'epsilon', 'weightDecay'])
+  const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decoupled = false } = options
+  const counter = options.counter ?? stepCounter({ beta1, beta2 })
+  requireShape(
+    counter.beta1 === beta1 && counter.beta2 === beta2,
+    `adam: the counter was made for betas ${counter.beta1} and ${counter.beta2}, but the step has ${beta1} and ${beta2}`,
+  )
+  const first = makeParameter(parameter.shape, undefined, 'first moment')
+  const second = makeParameter(parameter.shape, undefined, 'second moment')
+  const operands = { parameter, gradient, first, second, counter: counter.value }
+  const uniforms = adamUniforms({ learningRate, weightDecay, beta1, beta2, epsilon })
+  const constants = { DECOUPLED: decoupled ? 1 : 0 }
+  if (!options.amsgrad) {
+    return { node: step('adam', 'optim/adam', operands, uniforms, constants), state: [first, second, counter.state] }
+  }
+  const largest = makeParameter(parameter.shape, undefined, 'largest second moment')
+  const node = step('adam', 'optim/adam_amsgrad', { ...operands, largest }, uniforms, constants)
+  return { node, state: [first, second, largest, counter.state] }
+}

@@ -1,0 +1,110 @@
+/** What a program will do and hold, before anything touches the GPU. */
+
+import { reachable } from './backward.ts'
+import { lowerAndFuse, operandsOf, type Step } from './fuse.ts'
+import type { Gpu } from './gpu.ts'
+import { type Lifetime, type MemoryPlan, planMemory } from './memory.ts'
+import { bytesOf, type Node, storageOf, type Tensor } from './tensor.ts'
+
+export interface CompileOptions {
+  /** Nodes that change leaves in place and must run (optimizer steps, running statistics). */
+  effects?: readonly Node[]
+  /** True: parameters do not change while this program is used, so what depends on them alone is computed once. */
+  frozen?: boolean
+  /** False: no elementwise fusion (the reference for tests and benchmarks). Default true. */
+  fuse?: boolean
+  /** Refuse programs whose planned GPU memory exceeds this many bytes. */
+  memoryLimit?: number
+}
+
+/** What a program will hold on the GPU, in bytes, known before anything is allocated. */
+export interface MemoryReport {
+  /** Shared buffers of temporaries. */
+  readonly temporaries: number
+  /** Inputs, outputs and values computed once. */
+  readonly fixed: number
+  /** Parameters and constants (shared with other programs). */
+  readonly resident: number
+  readonly total: number
+}
+
+/** A compiled plan that has not touched the GPU yet. */
+export interface Plan {
+  readonly memory: MemoryReport
+  readonly once: readonly Step[]
+  readonly steps: readonly Step[]
+  readonly inputs: readonly Tensor[]
+  readonly residents: readonly Tensor[]
+  readonly fixed: readonly Tensor[]
+  readonly temporaries: MemoryPlan<Tensor>
+}
+
+/**
+ * Plans a program: which kernels run in which order, and what memory that takes.
+ * @param outputs tensors the caller wants to read.
+ */
+export function planProgram(gpu: Gpu, outputs: readonly Tensor[], options: CompileOptions = {}): Plan {
+  const effects = options.effects ?? []
+  const nodes = reachable(outputs, effects)
+  const kept = outputs.map(storageOf)
+  const leaves = new Set<Tensor>(kept.filter((t) => t.leaf))
+  for (const n of nodes) for (const t of n.inputs) if (t.leaf) leaves.add(t)
+  const constant = constantNodes(nodes, options.frozen ?? false)
+  const onceNodes = nodes.filter((n) => constant.has(n))
+  const stepNodes = nodes.filter((n) => !constant.has(n))
+  const fixed = new Set<Tensor>(kept.filter((t) => t.node))
+  for (const n of stepNodes) {
+    for (const t of n.inputs.map(storageOf)) if (t.node && constant.has(t.node)) fixed.add(t)
+  }
+  const fuse = {
+    limits: gpu.limits,
+    software: gpu.software,
+    maxBinding: gpu.maxBinding,
+    kept: fixed,
+    fuse: options.fuse ?? true,
+  }
+  const once = lowerAndFuse(onceNodes, fuse)
+  const steps = lowerAndFuse(stepNodes, fuse)
+  const temporaries = planMemory([...lifetimes(once, fixed, 0), ...lifetimes(steps, fixed, once.length)])
+  const inputs = [...leaves].filter((t) => t.leaf!.kind === 'input')
+  const residents = [...leaves].filter((t) => t.leaf!.kind !== 'input')
+  const sum = (tensors: Iterable<Tensor>) => [...tensors].reduce((s, t) => s + bytesOf(t), 0)
+  const memory = {
+    temporaries: temporaries.buffers.reduce((a, b) => a + b, 0),
+    fixed: sum(inputs) + sum(fixed),
+    resident: sum(residents),
+  }
+  const total = memory.temporaries + memory.fixed + memory.resident
+  const report = { ...memory, total }
+  return { memory: report, once, steps, inputs, residents, fixed: [...fixed], temporaries }
+}
+
+/** Nodes whose values cannot change between runs. */
+function constantNodes(nodes: readonly Node[], frozen: boolean): Set<Node> {
+  const found = new Set<Node>()
+  const still = (t: Tensor) =>
+    t.leaf ? t.leaf.kind === 'constant' || (frozen && t.leaf.kind === 'parameter') : found.has(t.node!)
+  for (const n of nodes)
+    if (!n.operation.effect && n.attributes.volatile !== true && n.inputs.every(still)) found.add(n)
+  return found
+}
+
+function lifetimes(steps: readonly Step[], fixed: ReadonlySet<Tensor>, base: number): Lifetime<Tensor>[] {
+  const spans = new Map<Tensor, { first: number; last: number }>()
+  steps.forEach((step, k) => {
+    const at = base + k
+    for (const t of new Set([...step.dispatches.flatMap(operandsOf), ...step.scratch])) {
+      if (t.leaf || fixed.has(t)) continue
+      const span = spans.get(t)
+      if (span) span.last = at
+      else spans.set(t, { first: at, last: at })
+    }
+  })
+  return [...spans].map(([key, span]) => ({ key, bytes: bytesOf(key), ...span }))
+}
+
+export interface ProgramBuffers {
+  readonly of: ReadonlyMap<Tensor, GPUBuffer>
+  /** Buffers that belong to this program alone. */
+  readonly owned: readonly GPUBuffer[]
+}

@@ -1,0 +1,102 @@
+/** The published package: packed, installed in an empty folder, run there, and bundled for a page. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { skip } from './support/data.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'voxplain-package-'))
+const hasCommandLine = existsSync(join(root, 'src', 'cli', 'main.ts'))
+const OFFLINE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED/
+let unreachable = false
+
+interface Result {
+  status: number | null
+  stdout: string
+  text: string
+}
+
+function run(program: string, args: string[], cwd: string): Result {
+  // What npm tells its scripts about this checkout must not reach the npm of the new folder.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: 'utf8' })
+  return { status, stdout, text: `${stdout}${stderr}` }
+}
+
+function expectSuccess(result: Result): Result {
+  if (result.status !== 0) throw new Error(`exit code ${result.status}:\n${result.text}`)
+  return result
+}
+
+const packed = suite('package')
+
+packed.after(() => rmSync(folder, { recursive: true, force: true }))
+
+packed('npm pack makes a tarball with what is needed and nothing of the tests', () => {
+  expectSuccess(run('npm', ['pack', '--pack-destination', folder], root))
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
+  assert.ok(tarball)
+  const files = expectSuccess(run('tar', ['tzf', tarball], folder)).stdout.split('\n')
+  for (const name of ['bin/voxplain.mjs', 'dist/node.js', 'dist/node.d.ts', 'dist/browser.js', 'LICENSE'])
+    assert.ok(files.includes(`package/${name}`), `${name} is missing`)
+  assert.equal(
+    files.filter((name) => /\/(test|src|node_modules)\//.test(name.replace(/^package/, ''))),
+    [],
+  )
+})
+
+packed('it installs in an empty folder', () => {
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n')
+  const installed = run('npm', ['install', `./${tarball}`, '--prefer-offline', '--no-audit', '--no-fund'], folder)
+  unreachable = installed.status !== 0 && OFFLINE.test(installed.text)
+  if (unreachable) return skip('the npm registry cannot be reached')
+  expectSuccess(installed)
+})
+
+packed('its Node entry opens the GPU', () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  const script = `
+    import { adapterName, closePlatform, requestGpuAdapter } from 'voxplain'
+    console.log('adapter', adapterName(await requestGpuAdapter()))
+    closePlatform()`
+  writeFileSync(join(folder, 'open.mjs'), script)
+  assert.match(expectSuccess(run(process.execPath, ['open.mjs'], folder)).stdout, /^adapter \S/m)
+})
+
+packed('its command line runs', () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  if (!hasCommandLine) return skip('there is no command line yet')
+  assert.match(expectSuccess(run('npx', ['--no-install', 'voxplain', '--help'], folder)).stdout, /voxplain/)
+  expectSuccess(run('npx', ['--no-install', 'voxplain', 'doctor'], folder))
+})
+
+packed('its browser entry bundles with nothing of Node in it', async () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  writeFileSync(join(folder, 'page.js'), `export * from 'voxplain'\n`)
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: folder,
+    entryPoints: ['page.js'],
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'silent',
+  })
+  const inputs = Object.keys(metafile.inputs)
+  assert.ok(inputs.some((name) => name.endsWith('voxplain/dist/browser.js')))
+  assert.equal(
+    inputs.filter((name) => name.endsWith('.node.js')),
+    [],
+  )
+  assert.not.match(outputFiles[0]!.text, /\b(from|import|require)\s*\(?\s*["']node:/)
+})
+
+packed.run()
