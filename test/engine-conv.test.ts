@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ShapeError } from '../src/engine/errors.ts'
-import { openGpu, closeGpu, type Gpu } from '../src/engine/gpu.ts'
+import { closeGpu, type Gpu, openGpu } from '../src/engine/gpu.ts'
 import { conv3d, convTranspose3d } from '../src/engine/ops/conv.ts'
 import { input } from '../src/engine/tensor.ts'
 import { assertClose, closeTestGpu, evaluate, gradientWeights, testGpu, values } from './support/evaluate.ts'
@@ -67,19 +67,32 @@ async function check(gpu: Gpu, c: ConvCase): Promise<void> {
 
 test('forward, data and weight gradients on random shapes', async () => {
   const gpu = await testGpu()
-  await fc.assert(fc.asyncProperty(cases, (c) => check(gpu, c)), { numRuns: 25, seed: 7 })
+  await fc.assert(
+    fc.asyncProperty(cases, (c) => check(gpu, c)),
+    { numRuns: 25, seed: 7 },
+  )
 })
 
 test('the same with the kernels of the other kind of adapter', async () => {
   const real = await openGpu()
   const other: Gpu = { ...real, software: !real.software }
-  await fc.assert(fc.asyncProperty(cases, (c) => check(other, c)), { numRuns: 12, seed: 8 })
+  await fc.assert(
+    fc.asyncProperty(cases, (c) => check(other, c)),
+    { numRuns: 12, seed: 8 },
+  )
   closeGpu(real)
 })
 
 test('a layer of many channels and few voxels, and many rows (several chunks of the weight gradient)', async () => {
   const gpu = await testGpu()
-  const plain = { groups: 1, kernel: [3, 3, 3], stride: [1, 1, 1], dilation: [1, 1, 1], front: [1, 1, 1], back: [1, 1, 1] }
+  const plain = {
+    groups: 1,
+    kernel: [3, 3, 3],
+    stride: [1, 1, 1],
+    dilation: [1, 1, 1],
+    front: [1, 1, 1],
+    back: [1, 1, 1],
+  }
   await check(gpu, { ...plain, n: 2, channels: 20, outputs: 26, size: [4, 5, 4] })
   await check(gpu, { ...plain, n: 1, channels: 1, outputs: 3, size: [40, 41, 6] })
 })
@@ -109,7 +122,11 @@ test('transposed convolution and its gradients', async () => {
 })
 
 test('output size of a transposed convolution follows PyTorch', () => {
-  const y = convTranspose3d(input([1, 2, 5, 5, 5]), input([2, 3, 3, 4, 3]), { stride: [2, 2, 3], padding: 1, outputPadding: [1, 0, 0] })
+  const y = convTranspose3d(input([1, 2, 5, 5, 5]), input([2, 3, 3, 4, 3]), {
+    stride: [2, 2, 3],
+    padding: 1,
+    outputPadding: [1, 0, 0],
+  })
   assert.equal(y.shape, [1, 3, 10, 10, 13])
 })
 
@@ -121,7 +138,11 @@ test('bias is added per channel and gets its gradient', async () => {
     { shape: [3], data: new Float32Array([1, -2, 0.5]) },
   ]
   const run = await evaluate(gpu, (x, w, bias) => conv3d(x!, w!, { bias }), inputs, { gradient: true })
-  assertClose(run.outputs[0]!, Float32Array.from({ length: 360 }, (_, i) => [1, -2, 0.5][Math.floor(i / 60) % 3]!), 'bias')
+  assertClose(
+    run.outputs[0]!,
+    Float32Array.from({ length: 360 }, (_, i) => [1, -2, 0.5][Math.floor(i / 60) % 3]!),
+    'bias',
+  )
   const weights = gradientWeights([2, 3, 3, 4, 5])
   const expected = [0, 1, 2].map((m) => weights.reduce((s, v, i) => s + (Math.floor(i / 60) % 3 === m ? v : 0), 0))
   assertClose(run.gradients[2]!, expected, 'bias gradient')

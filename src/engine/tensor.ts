@@ -18,9 +18,9 @@ export interface Tensor {
 }
 
 /** Where a leaf's values come from. An input is written by the host for each run; a parameter lives on the GPU and is
- *  shared by all programs that use it; a constant never changes. */
+ *  shared by all programs that use it; a state is a parameter that is never taken for frozen; a constant never changes. */
 export interface Leaf {
-  readonly kind: 'input' | 'parameter' | 'constant'
+  readonly kind: 'input' | 'parameter' | 'state' | 'constant'
   readonly label: string
   /** Initial values of parameters and constants. */
   readonly data: Float32Array | Uint32Array | undefined
@@ -137,6 +137,11 @@ export function input(shape: Shape, label = 'input', dtype: DType = 'f32'): Tens
 /** A tensor that lives on the GPU across runs and programs (weights, optimizer state). Zeros where no data is given. */
 export function parameter(shape: Shape, data?: Float32Array | Uint32Array, label = 'parameter'): Tensor {
   return leaf(shape, 'parameter', label, data, data instanceof Uint32Array ? 'u32' : 'f32')
+}
+
+/** A parameter that changes from run to run even where weights are frozen: masks, optimizer state, counters. */
+export function state(shape: Shape, data?: Float32Array | Uint32Array, label = 'state'): Tensor {
+  return leaf(shape, 'state', label, data, data instanceof Uint32Array ? 'u32' : 'f32')
 }
 
 /** A tensor that never changes; what depends on constants alone is computed once, at compile time. */

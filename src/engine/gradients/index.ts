@@ -1,5 +1,6 @@
 /** The rule book of autograd: the gradient rule of every operation, by the operation's name. */
 import { convRules } from './conv.ts'
+import { denseRules } from './dense.ts'
 import { dropoutRules } from './dropout.ts'
 import { elementwiseRules } from './elementwise.ts'
 import { normRules } from './norm.ts'
@@ -16,6 +17,7 @@ export const gradientRules: Rules = {
   ...elementwiseRules,
   ...resampleRules,
   ...shapeRules,
+  ...denseRules,
   ...dropoutRules,
   ...normRules,
   ...poolRules,
