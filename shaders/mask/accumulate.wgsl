@@ -1,0 +1,28 @@
+// total = (first ? 0 : total) + weight x: gradients and scores of a group of scans, one scan after the other.
+//@include common/linear
+
+const COUNT: u32 = 1u;
+
+struct Params {
+  first: u32,     // 1: start anew
+  weight: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> total: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let start = linear_group(group, groups) * 256u + lane;
+  for (var k = 0u; k < 4u; k++) {
+    let i = start + k * 64u;
+    if (i < COUNT) {
+      var before = 0.0;
+      if (params.first == 0u) {
+        before = total[i];
+      }
+      total[i] = before + params.weight * x[i];
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** The GPU of one command: opened late, always let go of, so that the process can end. */
+import { createRequire } from 'node:module'
+import { closeGpu, type Gpu, megabytes, openGpu } from '../engine/gpu.ts'
+import type { MemoryReport } from '../engine/plan.ts'
+import { closePlatform, usePlatform } from '../engine/platform.ts'
+import { nodePlatform } from '../engine/platform.node.ts'
+
+/** Runs work on a GPU and closes it, whatever happens. */
+export async function withGpu<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {
+  usePlatform(nodePlatform)
+  try {
+    const gpu = await openGpu()
+    try {
+      return await work(gpu)
+    } finally {
+      closeGpu(gpu)
+    }
+  } finally {
+    closePlatform()
+  }
+}
+
+/** What computed a result, for the record. */
+export function describeGpu(gpu: Gpu): { adapter: string; software: boolean; versions: Record<string, string> } {
+  return { adapter: gpu.name, software: gpu.software, versions: versions() }
+}
+
+/** Versions of this package, Node, and Dawn's npm package. */
+export function versions(): { voxplain: string; node: string; webgpu: string } {
+  const require = createRequire(import.meta.url)
+  const versionOf = (file: string) => (require(file) as { version: string }).version
+  return { voxplain: versionOf('../../package.json'), node: process.version, webgpu: versionOf('webgpu/package.json') }
+}
+
+/** Planned GPU memory in words. */
+export function describeMemory({ total, temporaries, fixed, resident }: MemoryReport): string {
+  return (
+    `planned GPU memory ${megabytes(total)} ` +
+    `(temporaries ${megabytes(temporaries)}, inputs and results ${megabytes(fixed)}, weights and state ${megabytes(resident)})`
+  )
+}

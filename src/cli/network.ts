@@ -1,0 +1,108 @@
+/** Networks and recipes named on the command line. */
+import { InputError } from '../io/errors.ts'
+import { readFileChecked } from '../io/files.node.ts'
+import { type Network, withRecipe } from '../model/description.ts'
+import { loadNetwork } from '../model/format.ts'
+import { isHdf5 } from '../model/keras.ts'
+import type { Volume } from '../io/volume.ts'
+import { builtinRecipes, inputShape, type Recipe, readRecipe } from '../model/recipe.ts'
+
+export interface LoadedNetwork {
+  readonly network: Network
+  /** What the user should know about how scans will be prepared. */
+  readonly notes: readonly string[]
+  /** Names of known recipes that would fit the network where none was given; a hint when a scan does not fit. */
+  readonly suggested: readonly string[]
+}
+
+/**
+ * A network from a file, with the recipe the user named.
+ * @param recipe a known recipe's name or the path of a JSON file; undefined: the network's own
+ * @throws InputError naming the file that is missing or not usable, or the recipe that does not exist
+ */
+export async function openNetwork(path: string, recipe?: string): Promise<LoadedNetwork> {
+  const chosen = recipe === undefined ? undefined : await openRecipe(recipe)
+  const bytes = await readFileChecked(path)
+  const network = loadNetwork(bytes, { name: path })
+  if (chosen) {
+    try {
+      return { network: { ...network, description: withRecipe(network.description, chosen) }, notes: [], suggested: [] }
+    } catch (error) {
+      throw error instanceof InputError ? new InputError(`--recipe ${recipe}: ${error.message}`) : error
+    }
+  }
+  if (!isHdf5(bytes)) return { network, notes: [], suggested: [] }
+  const suggested = recipesFor(network)
+  const note =
+    `${path} has no input recipe (Keras files hold none), so the plain one is assumed: ${describeRecipe(network.description.recipe)}; ` +
+    `choose another with --recipe${suggested.length ? `; its input is that of --recipe ${suggested.join(', ')}` : ''}`
+  return { network, notes: [note], suggested }
+}
+
+async function openRecipe(name: string): Promise<Recipe> {
+  if (Object.hasOwn(builtinRecipes, name)) return builtinRecipes[name as keyof typeof builtinRecipes]
+  const known = Object.keys(builtinRecipes).join(', ')
+  if (!/\.json$/i.test(name)) {
+    throw new InputError(`no recipe is called "${name}"; known: ${known}, or the path of a recipe as a .json file`)
+  }
+  const text = new TextDecoder().decode(await readFileChecked(name))
+  try {
+    return readRecipe(JSON.parse(text))
+  } catch (error) {
+    if (error instanceof InputError || error instanceof SyntaxError) {
+      throw new InputError(`${name} is not a usable recipe: ${error.message}`)
+    }
+    throw error
+  }
+}
+
+/** Known recipes whose crop gives just the input the network takes. */
+function recipesFor({ description: { input } }: Network): string[] {
+  const fits = ({ axes, crop, grid }: Recipe) =>
+    axes.every((letter, k) => {
+      const g = 'xyz'.indexOf(letter)
+      const [from, to] = crop?.[g] ?? [0, grid?.shape[g]]
+      return to !== undefined && to - from === input[k + 1]
+    })
+  return Object.entries(builtinRecipes)
+    .filter(([, recipe]) => fits(recipe))
+    .map(([name]) => name)
+}
+
+/** A recipe in one line. */
+export function describeRecipe({ name, grid, crop, axes, flip, scaling, classes }: Recipe): string {
+  const parts = [
+    name,
+    ...(grid ? [`grid ${grid.shape.join(' x ')}`] : []),
+    ...(crop ? [`crop ${crop.map(([from, to], g) => `${'xyz'[g]} ${from}:${to}`).join(' ')}`] : []),
+    `axes ${axes.map((axis, k) => (flip[k] ? `-${axis}` : axis)).join(' ')}`,
+    `scaling ${scaling}`,
+    `classes ${classes.join(', ')}`,
+  ]
+  return parts.join(', ')
+}
+
+/**
+ * Index of a class by its name.
+ * @throws InputError with the names there are
+ */
+export function classIndex({ description }: Network, name: string): number {
+  const { classes } = description.recipe
+  const index = classes.indexOf(name)
+  if (index < 0) throw new InputError(`the network has no class "${name}"; its classes: ${classes.join(', ')}`)
+  return index
+}
+
+/**
+ * Runs work on a scan. When the scan does not fit the network and another recipe would have done, the error says so.
+ */
+export async function withHint<T>({ network, suggested }: LoadedNetwork, scan: Volume, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const { input, recipe } = network.description
+    const misfit = inputShape(recipe, scan).some((n, k) => n !== input[k])
+    if (!(error instanceof InputError) || suggested.length === 0 || !misfit) throw error
+    throw new InputError(`${error.message}; perhaps --recipe ${suggested.join(' or ')}`)
+  }
+}

@@ -1,0 +1,80 @@
+/** Scans named on the command line: checked before any work, read while the GPU is busy, failures told one by one. */
+import { stat } from 'node:fs/promises'
+import { GpuError } from '../engine/errors.ts'
+import { InputError } from '../io/errors.ts'
+import { readVolumeFile } from '../io/files.node.ts'
+import type { NiftiVolume } from '../io/nifti.ts'
+import type { Reporter } from './terminal.ts'
+
+/**
+ * Checks that all scans are there, before the GPU is opened.
+ * @throws InputError naming the first that is missing or a folder
+ */
+export async function requireFiles(paths: readonly string[]): Promise<void> {
+  const faults: string[] = []
+  for (const path of paths) {
+    const found = await stat(path).catch(() => undefined)
+    if (!found) faults.push(`${path} does not exist; check the path`)
+    else if (found.isDirectory()) faults.push(`${path} is a folder, not a scan; name the .nii or .nii.gz files in it`)
+  }
+  if (faults.length === 0) return
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more of the ${paths.length} scans cannot be read)` : ''
+  throw new InputError(faults[0] + more)
+}
+
+/** What became of a scan. */
+export type Outcome<R> = { readonly scan: string } & ({ readonly result: R } | { readonly error: string })
+
+/**
+ * Works on one scan after another; the next is read meanwhile. A scan that fails is told in one line and left out. When
+ * the GPU fails there is no going on: the remaining scans are not tried.
+ */
+export async function forEachScan<R>(
+  paths: readonly string[],
+  reporter: Reporter,
+  work: (scan: NiftiVolume, path: string, index: number) => Promise<R>,
+): Promise<Outcome<R>[]> {
+  const outcomes: Outcome<R>[] = []
+  const read = (path: string | undefined) => {
+    const reading = path === undefined ? undefined : readVolumeFile(path)
+    // Awaited in its turn; until then a failure must not count as unhandled.
+    reading?.catch(() => undefined)
+    return reading
+  }
+  const fail = (scan: string, error: string) => {
+    reporter.warn(error.startsWith(scan) ? error : `${scan}: ${error}`)
+    outcomes.push({ scan, error })
+  }
+  let next = read(paths[0])
+  for (const [index, path] of paths.entries()) {
+    const reading = next
+    next = undefined
+    try {
+      const result = work((await reading)!, path, index)
+      next = read(paths[index + 1])
+      outcomes.push({ scan: path, result: await result })
+    } catch (error) {
+      if (error instanceof GpuError) {
+        const left = paths.length - index - 1
+        fail(path, `${error.message}${left > 0 ? `; ${left} more not tried` : ''}`)
+        for (const scan of paths.slice(index + 1)) outcomes.push({ scan, error: 'not tried: the GPU failed before' })
+        return outcomes
+      }
+      if (!(error instanceof InputError)) throw error
+      fail(path, error.message)
+    }
+    next ??= read(paths[index + 1])
+  }
+  return outcomes
+}
+
+/** 1 when a scan failed. */
+export function exitCode(outcomes: readonly Outcome<unknown>[]): number {
+  return outcomes.some((outcome) => 'error' in outcome) ? 1 : 0
+}
+
+/** Tells of voxels without a number and of scans that lie elsewhere than the recipe expects. */
+export function tellAbout(path: string, { nonFinite, notes }: { nonFinite: number; notes: readonly string[] }, reporter: Reporter) {
+  if (nonFinite > 0) reporter.warn(`${path}: ${nonFinite} NaN or infinite voxels were set to zero`)
+  for (const note of notes) reporter.warn(`${path}: ${note}`)
+}

@@ -1,0 +1,114 @@
+/** Options of mask optimisation: what they mean, their defaults, and what is refused. */
+import { InputError } from '../io/errors.ts'
+
+export interface MaskOptions {
+  /** Class whose score the mask drives down, counted from 0. Default: the class predicted for the first scan. */
+  target?: number
+  /** Weight of the area term |1 - m|^beta1. */
+  lambda1?: number
+  /** Weight of the smoothness term |grad m|^beta2. */
+  lambda2?: number
+  /** Exponent of the area term, >= 1. */
+  beta1?: number
+  /** Exponent of the smoothness term, >= 1. */
+  beta2?: number
+  /**
+   * What replaces masked voxels (mu): `one` (grey matter can only be added: patients become controls), `zero`, `mean`
+   * (the mean of the scans, or `reference`), `blur` (the scan smoothed by 10 mm).
+   */
+  fill?: 'one' | 'zero' | 'mean' | 'blur'
+  /** For fill `mean`: the image to use, as the network's input. Default: the mean of the scans of a group. */
+  reference?: Float32Array
+  /**
+   * `mean`: terms are means over voxels and slopes are per cm, so that lambdas hold at any resolution. `sum`: sums over
+   * the network's voxels with slopes per voxel, the paper's formula.
+   */
+  reduction?: 'mean' | 'sum'
+  /** Edge of a mask cell in voxels of the network's input, upsampled trilinearly; 1 is full resolution. Default: about 8 mm. */
+  resolution?: number
+  /** The mask is shifted against the scan by up to so many voxels, anew in each step. */
+  jitter?: number
+  /** Steps at most. */
+  iterations?: number
+  /** Stop when the loss, averaged over 10 steps, changes by less than this part of itself over 10 steps; 0: never. */
+  tolerance?: number
+  /** Of Adam. */
+  learningRate?: number
+  /** Of the jitter. */
+  seed?: number
+  /** f: the class's probability, or its logit. */
+  score?: 'probability' | 'logit'
+  /** Size of the network's voxels in mm along [D, H, W], for slopes per cm. Default 1. */
+  spacing?: readonly [number, number, number]
+  /** Refuse to start when the plan needs more GPU memory than this many bytes. */
+  memoryLimit?: number
+  /** Called now and then; the numbers are those of the latest step. */
+  onProgress?: (progress: { iteration: number; iterations: number; total: number; score: number }) => void
+}
+
+export type MaskSettings = Required<Omit<MaskOptions, 'target' | 'onProgress' | 'reference' | 'memoryLimit'>>
+
+/** Edge of a mask cell in mm, unless told otherwise: smaller than the hippocampus, too large for adversarial speckle. */
+const CELL_MM = 8
+
+/** Defaults, chosen by a grid search on the phantom cohort (docs/methods.md). */
+export const maskDefaults: Omit<MaskSettings, 'resolution'> = {
+  lambda1: 2,
+  lambda2: 0.5,
+  beta1: 1,
+  beta2: 3,
+  fill: 'one',
+  reduction: 'mean',
+  jitter: 0,
+  iterations: 150,
+  tolerance: 1e-3,
+  learningRate: 0.1,
+  seed: 0,
+  score: 'probability',
+  spacing: [1, 1, 1],
+}
+
+/** Fills in defaults. @throws InputError naming the option, its value and what is allowed. */
+export function maskSettings(options: MaskOptions, classes: number): MaskSettings {
+  const given = Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined))
+  const spacing = options.spacing ?? maskDefaults.spacing
+  const resolution = Math.max(1, Math.round(CELL_MM / Math.min(...spacing)))
+  const settings: MaskSettings = { ...maskDefaults, resolution, ...given }
+  const check = (good: boolean, name: keyof MaskOptions, allowed: string) => {
+    if (!good) throw new InputError(`mask option ${name} is ${JSON.stringify(options[name])}; it must be ${allowed}`)
+  }
+  const number = (v: number, least: number) => Number.isFinite(v) && v >= least
+  const whole = (v: number, least: number) => Number.isInteger(v) && v >= least
+  check(
+    options.target === undefined || (whole(options.target, 0) && options.target < classes),
+    'target',
+    `a class from 0 to ${classes - 1}`,
+  )
+  check(number(settings.lambda1, 0), 'lambda1', 'a number of at least 0')
+  check(number(settings.lambda2, 0), 'lambda2', 'a number of at least 0')
+  check(number(settings.beta1, 1), 'beta1', 'a number of at least 1')
+  check(number(settings.beta2, 1), 'beta2', 'a number of at least 1')
+  check(['one', 'zero', 'mean', 'blur'].includes(settings.fill), 'fill', 'one, zero, mean or blur')
+  check(['mean', 'sum'].includes(settings.reduction), 'reduction', 'mean or sum')
+  check(
+    whole(settings.resolution, 1) && settings.resolution <= 64,
+    'resolution',
+    'a whole number of voxels from 1 to 64',
+  )
+  check(whole(settings.jitter, 0) && settings.jitter <= 64, 'jitter', 'a whole number of voxels from 0 to 64')
+  check(
+    whole(settings.iterations, 1) && settings.iterations <= 100_000,
+    'iterations',
+    'a whole number from 1 to 100000',
+  )
+  check(number(settings.tolerance, 0), 'tolerance', 'a number of at least 0')
+  check(settings.learningRate > 0 && Number.isFinite(settings.learningRate), 'learningRate', 'a positive number')
+  check(whole(settings.seed, 0) && settings.seed < 2 ** 32, 'seed', 'a whole number from 0 to 4294967295')
+  check(['probability', 'logit'].includes(settings.score), 'score', 'probability or logit')
+  check(
+    settings.spacing.length === 3 && settings.spacing.every((s) => s > 0 && Number.isFinite(s)),
+    'spacing',
+    'three positive numbers',
+  )
+  return settings
+}
