@@ -4,4 +4,6 @@ import { usePlatform } from './engine/platform.ts'
 
 usePlatform(nodePlatform)
 
+export { readFileChecked, readVolumeFile, writeFileAtomic } from './io/files.node.ts'
+export { type PhantomRow, type WritePhantomOptions, writePhantom } from './phantom/write.node.ts'
 export * from './public.ts'

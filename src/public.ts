@@ -1,3 +1,68 @@
-/** What both entries of the package offer, in Node and on a page. */
+/** What both entries of the package offer, in Node and on a page: the engine, explanations, volumes, networks, phantoms. */
 export { adapterName, isSoftwareAdapter, NoAdapterError } from './engine/adapter.ts'
+export { backward, type RuleBook } from './engine/backward.ts'
+export { compile } from './engine/compile.ts'
+export { GpuError, type GpuErrorKind, ShapeError } from './engine/errors.ts'
+export { closeGpu, type Gpu, type OpenOptions, openGpu, release } from './engine/gpu.ts'
+export { gaussianBlur } from './engine/ops/blur.ts'
+export { conv3d, convTranspose3d } from './engine/ops/conv.ts'
+export { dense, matmul } from './engine/ops/dense.ts'
+export { advance, dropout, dropoutSeed } from './engine/ops/dropout.ts'
+export {
+  absolute,
+  add,
+  affine,
+  clamp,
+  divide,
+  elu,
+  leakyRelu,
+  multiply,
+  prelu,
+  relu,
+  sigmoid,
+  subtract,
+  tanh,
+} from './engine/ops/elementwise.ts'
+export { crossEntropy, select } from './engine/ops/loss.ts'
+export { batchNorm, batchNormTraining, instanceNorm } from './engine/ops/norm.ts'
+export { adam, sgd, stepCounter } from './engine/ops/optimizer.ts'
+export { avgPool3d, globalAvgPool, globalMaxPool, maxPool3d } from './engine/ops/pool.ts'
+export { mean, sum } from './engine/ops/reduce.ts'
+export { resample3d } from './engine/ops/resample.ts'
+export { concat, flatten, flip, pad, reshape, slice, transpose } from './engine/ops/shape.ts'
+export { logSoftmax, softmax } from './engine/ops/softmax.ts'
+export { type CompileOptions, type MemoryReport, planProgram } from './engine/plan.ts'
 export { closePlatform, requestGpuAdapter } from './engine/platform.ts'
+export type { Program } from './engine/program.ts'
+export { constant, input, parameter, type Shape, state, type Tensor } from './engine/tensor.ts'
+export { type Explanation, explainGroup, explainScan } from './explain/explain.ts'
+export { type MaskOptions, type MaskResult, maskDefaults, optimiseMask, planMask } from './explain/mask.ts'
+export { classify, makePredictor, type Prediction, type Predictor, type PredictorOptions } from './explain/predict.ts'
+export { InputError } from './io/errors.ts'
+export { encodePng, type MontageOptions, montage } from './io/montage.ts'
+export {
+  countNonFinite,
+  type NiftiVolume,
+  type ReadOptions,
+  readVolume,
+  type WriteOptions,
+  writeVolume,
+} from './io/nifti.ts'
+export { type Grid, resample, sameGrid } from './io/resample.ts'
+export { type Affine, type Volume, voxelSize, voxelToWorld } from './io/volume.ts'
+export { type ArchitectureOptions, architectures, initialise } from './model/architectures.ts'
+export { type BuiltNetwork, buildNetwork, networkParameters } from './model/build.ts'
+export { type Network, type NetworkDescription, validateDescription, withRecipe } from './model/description.ts'
+export { type LoadOptions, loadNetwork, saveNetwork } from './model/format.ts'
+export {
+  applyRecipe,
+  builtinRecipes,
+  inputShape,
+  invertRecipe,
+  plainRecipe,
+  type Recipe,
+  readRecipe,
+} from './model/recipe.ts'
+export { summarise } from './model/summary.ts'
+export { type EpochReport, type Samples, type TrainOptions, type TrainResult, train } from './model/train.ts'
+export { type PhantomCohort, type PhantomOptions, type PhantomSubject, phantomCohort } from './phantom/cohort.ts'

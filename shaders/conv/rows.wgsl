@@ -79,15 +79,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
   }
-  let base = (((n * GROUPS + g) * CO + first) * OUT.x + ox) * OUT.y * OUT.z + oy * OUT.z + tile * TILE;
+  // Sums go through an array, so that the epilogue is compiled once and not for each of them.
+  var sums: array<f32, CHANNELS * TILE>;
   //@unroll C 0..CHANNELS
-  if (first + $(C)u < CO) {
-    //@unroll J 0..TILE
-    if (tile * TILE + $(J)u < OUT.z) {
-      let i = base + $(C)u * OUT.x * OUT.y * OUT.z + $(J)u;
-      y[i] = epilogue(a_$(C)_$(J), i);
-    }
-    //@end J
-  }
+  //@unroll J 0..TILE
+  sums[$(C * TILE + J)] = a_$(C)_$(J);
+  //@end J
   //@end C
+  let row_y = (((n * GROUPS + g) * CO + first) * OUT.x + ox) * OUT.y * OUT.z + oy * OUT.z + tile * TILE;
+  let width = min(TILE, OUT.z - tile * TILE);
+  for (var c = 0u; c < min(CHANNELS, CO - first); c++) {
+    let base = row_y + c * OUT.x * OUT.y * OUT.z;
+    for (var j = 0u; j < width; j++) {
+      y[base + j] = epilogue(sums[c * TILE + j], base + j);
+    }
+  }
 }

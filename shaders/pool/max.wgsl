@@ -39,6 +39,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let start = vec3u(slice % OUTPUT.x, row % OUTPUT.y, i % OUTPUT.z) * STRIDE - FRONT;
   var best = 0.0;
   var winner = NONE;
+  if (INSIDE) {
+    winner = (start.x * INPUT.y + start.y) * INPUT.z + start.z;
+    best = x[base + winner];
+    for (var a = 0u; a < KERNEL.x; a++) {
+      for (var b = 0u; b < KERNEL.y; b++) {
+        let row_x = ((start.x + a * DILATION.x) * INPUT.y + start.y + b * DILATION.y) * INPUT.z + start.z;
+        for (var c = 0u; c < KERNEL.z; c++) {
+          let place = row_x + c * DILATION.z;
+          let v = x[base + place];
+          let better = (v > best) | is_nan(v);
+          best = select(best, v, better);
+          winner = select(winner, place, better);
+        }
+      }
+    }
+    y[i] = epilogue(best, i);
+    index[i] = winner;
+    return;
+  }
   var first = true;
   for (var a = 0u; a < KERNEL.x; a++) {
     let d = start.x + a * DILATION.x;

@@ -2,8 +2,8 @@
 import { createRequire } from 'node:module'
 import { closeGpu, type Gpu, megabytes, openGpu } from '../engine/gpu.ts'
 import type { MemoryReport } from '../engine/plan.ts'
-import { closePlatform, usePlatform } from '../engine/platform.ts'
 import { nodePlatform } from '../engine/platform.node.ts'
+import { closePlatform, usePlatform } from '../engine/platform.ts'
 
 /** Runs work on a GPU and closes it, whatever happens. */
 export async function withGpu<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {

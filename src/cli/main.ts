@@ -49,7 +49,8 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
       writeErr: (text) => terminal.err(text),
       outputError: (text, write) => write(`voxplain: ${oneLine(text).replace(/^error: /, '')}; see --help\n`),
     })
-  for (const add of [addDoctor, addInspect, addPredict, addExplain, addPhantom, addTrain]) add(program, terminal, finish)
+  for (const add of [addDoctor, addInspect, addPredict, addExplain, addPhantom, addTrain])
+    add(program, terminal, finish)
   return program
 }
 

@@ -1,10 +1,10 @@
 /** Networks and recipes named on the command line. */
 import { InputError } from '../io/errors.ts'
 import { readFileChecked } from '../io/files.node.ts'
+import type { Volume } from '../io/volume.ts'
 import { type Network, withRecipe } from '../model/description.ts'
 import { loadNetwork } from '../model/format.ts'
 import { isHdf5 } from '../model/keras.ts'
-import type { Volume } from '../io/volume.ts'
 import { builtinRecipes, inputShape, type Recipe, readRecipe } from '../model/recipe.ts'
 
 export interface LoadedNetwork {
@@ -39,7 +39,7 @@ export async function openNetwork(path: string, recipe?: string): Promise<Loaded
   return { network, notes: [note], suggested }
 }
 
-async function openRecipe(name: string): Promise<Recipe> {
+export async function openRecipe(name: string): Promise<Recipe> {
   if (Object.hasOwn(builtinRecipes, name)) return builtinRecipes[name as keyof typeof builtinRecipes]
   const known = Object.keys(builtinRecipes).join(', ')
   if (!/\.json$/i.test(name)) {
@@ -96,7 +96,11 @@ export function classIndex({ description }: Network, name: string): number {
 /**
  * Runs work on a scan. When the scan does not fit the network and another recipe would have done, the error says so.
  */
-export async function withHint<T>({ network, suggested }: LoadedNetwork, scan: Volume, work: () => Promise<T>): Promise<T> {
+export async function withHint<T>(
+  { network, suggested }: LoadedNetwork,
+  scan: Volume,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work()
   } catch (error) {

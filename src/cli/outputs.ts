@@ -41,7 +41,9 @@ export async function requireWritable(folder: string): Promise<void> {
     const { code, message } = error as NodeJS.ErrnoException
     const file = code === 'ENOTDIR' || code === 'EEXIST'
     const why = file ? 'a part of its path is a file, not a folder' : (code ?? message)
-    throw new InputError(`the output folder ${folder} cannot be written (${why}); choose another --out`, { cause: error })
+    throw new InputError(`the output folder ${folder} cannot be written (${why}); choose another --out`, {
+      cause: error,
+    })
   }
 }
 

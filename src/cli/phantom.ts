@@ -25,7 +25,9 @@ export function addPhantom(program: Command, terminal: Terminal, finish: (code: 
     .addOption(new Option('--voxel <mm>', 'edge of a voxel').default(4).argParser(numberOption(0.5, 20)))
     .addOption(new Option('--seed <seed>', 'the same seed gives the same files').default(1).argParser(seedOption))
     .addOption(new Option('--groups <names>', 'CN, MCI, AD').default(['CN', 'AD'], 'CN,AD').argParser(listOption))
-    .addOption(new Option('--effect <factor>', 'multiplies what patients lose').default(1).argParser(numberOption(0, 2)))
+    .addOption(
+      new Option('--effect <factor>', 'multiplies what patients lose').default(1).argParser(numberOption(0, 2)),
+    )
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  voxplain phantom --out cohort --subjects 40 --voxel 4 --seed 1\n')
     .action(async (options: Options) => {

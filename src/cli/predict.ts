@@ -42,7 +42,14 @@ async function predict(path: string, scans: string[], options: Options, terminal
     try {
       reporter.note(`${describeMemory(predictor.memory)} on ${gpu.name}`)
       const line = makeLines(scans, classes)
-      reporter.print(line('scan', 'predicted', classes.map((name) => `P(${name})`), 'logits'))
+      reporter.print(
+        line(
+          'scan',
+          'predicted',
+          classes.map((name) => `P(${name})`),
+          'logits',
+        ),
+      )
       const outcomes = await forEachScan(scans, reporter, async (scan, file) => {
         const prediction = await withHint(loaded, scan, () => predictor.predict(scan))
         tellAbout(file, prediction, reporter)
@@ -73,5 +80,8 @@ function makeLines(scans: readonly string[], classes: readonly string[]) {
   const model = [widest([...scans.map((s) => basename(s)), 'scan']), widest([...classes, 'predicted'])]
   const numbers = classes.map((name) => widest([`P(${name})`, '0.00000']))
   return (scan: string, predicted: string, probabilities: readonly string[], logits: string): string =>
-    formatTable([[scan, predicted, ...probabilities, logits], [...model, ...numbers, '']])[0]!
+    formatTable([
+      [scan, predicted, ...probabilities, logits],
+      [...model, ...numbers, ''],
+    ])[0]!
 }

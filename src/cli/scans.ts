@@ -74,7 +74,11 @@ export function exitCode(outcomes: readonly Outcome<unknown>[]): number {
 }
 
 /** Tells of voxels without a number and of scans that lie elsewhere than the recipe expects. */
-export function tellAbout(path: string, { nonFinite, notes }: { nonFinite: number; notes: readonly string[] }, reporter: Reporter) {
+export function tellAbout(
+  path: string,
+  { nonFinite, notes }: { nonFinite: number; notes: readonly string[] },
+  reporter: Reporter,
+) {
   if (nonFinite > 0) reporter.warn(`${path}: ${nonFinite} NaN or infinite voxels were set to zero`)
   for (const note of notes) reporter.warn(`${path}: ${note}`)
 }

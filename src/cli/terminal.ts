@@ -1,4 +1,5 @@
 /** Where a command's words go: results to stdout, everything about the work to stderr. */
+import { formatJson } from './json.ts'
 import { makeProgress, type Progress } from './progress.ts'
 
 export interface Terminal {
@@ -50,7 +51,7 @@ export function makeReporter(terminal: Terminal, json: boolean): Reporter {
       if (!json) terminal.out(`${text}\n`)
     },
     document(value) {
-      if (json) terminal.out(`${JSON.stringify(value, null, 2)}\n`)
+      if (json) terminal.out(formatJson(value))
     },
     note(text) {
       if (!json) line(text)

@@ -56,7 +56,7 @@ export async function explainGroup<V extends Volume>(
 }
 
 /** Size of the network's voxels in mm along [D, H, W]. */
-function tensorSpacing(recipe: Recipe, affine: Affine): [number, number, number] {
+export function tensorSpacing(recipe: Recipe, affine: Affine): [number, number, number] {
   const size = voxelSize(recipe.grid?.affine ?? affine)
   return recipe.axes.map((axis) => size['xyz'.indexOf(axis)]!) as [number, number, number]
 }

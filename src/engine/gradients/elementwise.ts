@@ -1,15 +1,36 @@
 /** Gradient rules of elementwise operations, broadcasting, reshaping and sums. */
 import { broadcastTo } from '../ops/broadcast.ts'
 import { affine, channelScale, divide, elementwise, multiply } from '../ops/elementwise.ts'
+import { maxPoolGradient } from '../ops/pool.ts'
 import { channelSum, sum } from '../ops/reduce.ts'
 import { reshape } from '../ops/shape.ts'
-import type { Constants } from '../tensor.ts'
+import type { Constants, Node, Tensor } from '../tensor.ts'
 import type { Rule, Rules } from './rule.ts'
 
-/** The gradient needs the output y: relu and its like. */
-const fromOutput: Rule = (node, [dy]) => [
-  elementwise(`${node.operation.name}_gradient`, dy!, { y: node.outputs[0]! }, node.attributes as Constants),
-]
+/**
+ * What follows the gradient of a max-pool voxel by voxel is done before it, at the pooled size: only winners carry
+ * gradient. `change` does it, given dy at the pooled size and the pool; undefined: it cannot.
+ */
+function beforePool(dy: Tensor, change: (dy: Tensor, pool: Node) => Tensor | undefined): Tensor | undefined {
+  if (dy.node?.operation.name !== 'max_pool3d_gradient') return undefined
+  const { pool } = dy.node.attributes as { pool: Node }
+  const changed = change(dy.node.inputs[0]!, pool)
+  return changed && maxPoolGradient(pool, changed)
+}
+
+/** The gradient needs the output y: relu and its like. At a pool's winners, y is what the pool put out. */
+const fromOutput: Rule = (node, [dy]) => {
+  const y = node.outputs[0]!
+  const gradient = (g: Tensor, at: Tensor) =>
+    elementwise(`${node.operation.name}_gradient`, g, { y: at }, node.attributes as Constants)
+  const pooled = beforePool(dy!, (g, pool) => (pool.inputs[0] === y ? gradient(g, pool.outputs[0]!) : undefined))
+  return [pooled ?? gradient(dy!, y)]
+}
+
+/** dy times a scale of each channel. */
+function scaled(dy: Tensor, scale: Tensor): Tensor {
+  return beforePool(dy, (g) => channelScale(g, scale)) ?? channelScale(dy, scale)
+}
 
 /** The gradient needs the input x. */
 const fromInput: Rule = (node, [dy]) => [
@@ -38,7 +59,7 @@ export const elementwiseRules: Rules = {
     wanted[1] ? affine(divide(multiply(dy!, y!), b!), -1) : undefined,
   ],
   channel_scale: ({ inputs: [x, scale] }, [dy], wanted) => [
-    wanted[0] ? channelScale(dy!, scale!) : undefined,
+    wanted[0] ? scaled(dy!, scale!) : undefined,
     wanted[1] ? reshape(channelSum(multiply(dy!, x!)), scale!.shape) : undefined,
   ],
   channel_shift: ({ inputs: [, shift] }, [dy], wanted) => [
@@ -46,7 +67,7 @@ export const elementwiseRules: Rules = {
     wanted[1] ? reshape(channelSum(dy!), shift!.shape) : undefined,
   ],
   channel_affine: ({ inputs: [x, scale, shift] }, [dy], wanted) => [
-    wanted[0] ? channelScale(dy!, scale!) : undefined,
+    wanted[0] ? scaled(dy!, scale!) : undefined,
     wanted[1] ? reshape(channelSum(multiply(dy!, x!)), scale!.shape) : undefined,
     wanted[2] ? reshape(channelSum(dy!), shift!.shape) : undefined,
   ],

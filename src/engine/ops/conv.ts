@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from '../tensor.ts'
 import { channelShift } from './elementwise.ts'
-import { linearGroups } from './launch.ts'
+import { linearGroups, sliceGroups } from './launch.ts'
 import { sumDispatches } from './reduce.ts'
 
 type Triple = readonly [number, number, number]
@@ -242,7 +242,7 @@ function convolve(
 function padDispatch(x: Tensor, y: Tensor, front: readonly number[], up: readonly number[]): Dispatch {
   const planes = x.shape[0]! * x.shape[1]!
   const constants = { PLANES: planes, IN: x.shape.slice(2), OUT: y.shape.slice(2), FRONT: front, UP: up }
-  return { kernel: 'conv/pad', constants, bind: { x, y }, groups: linearGroups(sizeOf(y.shape)) }
+  return { kernel: 'conv/pad', constants, bind: { x, y }, groups: sliceGroups(y) }
 }
 
 /** Rows a chunk of the weight gradient sums, at least; more chunks than workers gain nothing. */

@@ -3,6 +3,7 @@ import { requireShape } from '../errors.ts'
 import {
   apply,
   type Constants,
+  type Dispatch,
   formatShape,
   type Node,
   type Operation,
@@ -183,25 +184,43 @@ export function maxPoolGradient(node: Node, dy: Tensor): Tensor {
   const { kernel, stride, dilation, front } = node.attributes as unknown as PoolAttributes
   const x = node.inputs[0]!
   const index = node.outputs[1]!
+  const reach = kernel.map((size, k) => (size - 1) * dilation[k]!)
+  const overlap = reach.some((r, k) => r >= stride[k]!)
+  const gather = (y: Tensor): Dispatch[] => [
+    {
+      kernel: 'pool/max_gradient',
+      constants: {
+        COUNT: sizeOf(x.shape),
+        INPUT: x.shape.slice(2),
+        OUTPUT: dy.shape.slice(2),
+        STRIDE: stride,
+        REACH: reach,
+        FRONT: front,
+      },
+      bind: { dy, index, y },
+      groups: linearGroups(sizeOf(x.shape), 64),
+    },
+  ]
+  const planes = sizeOf(x.shape.slice(0, 2))
+  const scatter = (y: Tensor): Dispatch[] => [
+    {
+      kernel: 'elementwise/fill',
+      constants: { COUNT: sizeOf(x.shape) },
+      bind: { y },
+      groups: linearGroups(sizeOf(x.shape)),
+    },
+    {
+      kernel: 'pool/scatter',
+      constants: { COUNT: sizeOf(dy.shape), OUTPUT: sizeOf(dy.shape) / planes, INPUT: sizeOf(x.shape) / planes },
+      bind: { dy, index, y },
+      groups: linearGroups(sizeOf(dy.shape)),
+    },
+  ]
   const operation: Operation = {
     name: 'max_pool3d_gradient',
-    lower: ({ outputs }) => [
-      {
-        kernel: 'pool/max_gradient',
-        constants: {
-          COUNT: sizeOf(x.shape),
-          INPUT: x.shape.slice(2),
-          OUTPUT: dy.shape.slice(2),
-          STRIDE: stride,
-          REACH: kernel.map((size, k) => (size - 1) * dilation[k]!),
-          FRONT: front,
-        },
-        bind: { dy, index, y: outputs[0]! },
-        groups: linearGroups(sizeOf(x.shape), 64),
-      },
-    ],
+    lower: ({ outputs }) => (overlap ? gather(outputs[0]!) : scatter(outputs[0]!)),
   }
-  return apply(operation, [dy, index], [{ shape: x.shape }]).outputs[0]!
+  return apply(operation, [dy, index], [{ shape: x.shape }], { pool: node }).outputs[0]!
 }
 
 function averageConstants(

@@ -1,0 +1,107 @@
+/**
+ * `npm run bench`: times each hot kernel on this machine's adapter, prints a table, and writes bench/results/<adapter>.json.
+ * `npm run bench -- --help` lists the options.
+ */
+import { Command, InvalidArgumentError } from 'commander'
+import { compile } from '../src/engine/compile.ts'
+import { closeGpu, type Gpu, openGpu, release } from '../src/engine/gpu.ts'
+import { closePlatform } from '../src/engine/platform.ts'
+import type { Program } from '../src/engine/program.ts'
+import { sizeOf } from '../src/engine/tensor.ts'
+import { cropped, layers, pickLayers } from './layers.ts'
+import { measure, type Timing } from './measure.ts'
+import { resultsFolder, saveSection } from './results.ts'
+import { type Case, suites } from './suites.ts'
+import { digits, table } from './table.ts'
+import { values } from './values.ts'
+
+interface Row extends Timing {
+  readonly suite: string
+  readonly pass: string
+  readonly layer: string
+  /** Absent where a kernel does next to no arithmetic. */
+  readonly gflops: number | undefined
+  /** Bytes of all operands, each counted once a kernel, over the time. */
+  readonly gigabytesPerSecond: number
+  readonly flops: number
+  readonly bytes: number
+  readonly kernels: readonly string[]
+}
+
+const list = (text: string) => text.split(',').map((word) => word.trim())
+const positive = (text: string) => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a positive integer')
+  return value
+}
+const known = (text: string) => {
+  const wrong = list(text).find((name) => !(name in suites))
+  if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is none of ${Object.keys(suites).join(', ')}`)
+  return list(text)
+}
+
+const options = new Command('bench')
+  .description('Times each hot kernel at the layers of Conv5_FC3 and prints GFLOP/s and GB/s.')
+  .option('--suite <names>', `some of ${Object.keys(suites).join(', ')}`, known, Object.keys(suites))
+  .option('--layer <words>', 'layers whose name has one of these words, e.g. 8-\\>16,8x10x8', list)
+  .option('--repetitions <n>', 'samples of each; medians are reported', positive, 5)
+  .option('--quick', 'volumes of at most 8 voxels an axis, one sample: does it work at all?', false)
+  .option('--out <folder>', 'where the JSON goes', resultsFolder)
+  .addHelpText('after', '\nExample:\n  npm run bench -- --suite conv --layer "16->32" --repetitions 9')
+  .parse()
+  .opts<{ suite: string[]; layer?: string[]; repetitions: number; quick: boolean; out: string }>()
+
+const all = options.quick ? layers.map((layer) => cropped(layer, [8, 8, 8])) : layers
+const repetitions = options.quick ? 1 : options.repetitions
+const gpu = await openGpu()
+const rows: Row[] = []
+for (const name of options.suite) {
+  const { cases, at } = suites[name]!
+  const chosen = at ? [all.at(at === 'first' ? 0 : -1)!] : pickLayers(all, options.layer)
+  for (const layer of chosen) rows.push(...(await timeTogether(gpu, cases(layer))))
+}
+const header = ['suite', 'pass', 'layer', 'ms', 'CPU ms', 'GFLOP/s', 'GB/s']
+const cells = rows.map((r) => [
+  r.suite,
+  r.pass,
+  r.layer,
+  digits(r.milliseconds),
+  digits(r.cpuMilliseconds),
+  digits(r.gflops),
+  digits(r.gigabytesPerSecond),
+])
+process.stdout.write(`${gpu.name}, medians of ${repetitions}\n\n${table(header, cells)}\n`)
+process.stdout.write(`\n${saveSection(gpu, options.out, 'kernels', { repetitions, rows })}\n`)
+closeGpu(gpu)
+closePlatform()
+
+/** Times cases in turns, then frees what they held. */
+async function timeTogether(gpu: Gpu, cases: readonly Case[]): Promise<Row[]> {
+  const programs: Program[] = []
+  for (const { outputs, options } of cases) {
+    const program = await compile(gpu, outputs, options)
+    for (const [k, t] of program.inputs.entries()) program.write(t, values(sizeOf(t.shape), 10 + k))
+    programs.push(program)
+  }
+  const tasks = programs.map((program, k) => ({
+    name: cases[k]!.pass,
+    run: (times: number) => {
+      program.run(times)
+      return program.done()
+    },
+  }))
+  const timings = await measure(tasks, repetitions)
+  const found = timings.map((timing, k): Row => {
+    const { suite, pass, layer } = cases[k]!
+    const { launches } = programs[k]!
+    const flops = launches.reduce((sum, launch) => sum + launch.flops, 0)
+    const bytes = launches.reduce((sum, launch) => sum + launch.bytes, 0)
+    const perSecond = 1e6 * timing.milliseconds
+    const gflops = flops > 0 ? flops / perSecond : undefined
+    const kernels = launches.map((launch) => launch.kernel)
+    return { suite, pass, layer, ...timing, gflops, gigabytesPerSecond: bytes / perSecond, flops, bytes, kernels }
+  })
+  for (const program of programs) program.destroy()
+  release(gpu, [...gpu.resident.keys()])
+  return found
+}
