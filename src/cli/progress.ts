@@ -30,8 +30,11 @@ export function makeProgress(
       const full = Math.round(share * CELLS)
       const left = share > 0 ? duration(((time - start) / 1000) * (1 / share - 1)) : '-:--'
       const bar = `${'='.repeat(full)}${' '.repeat(CELLS - full)}`
-      const text = `${label} [${bar}] ${String(Math.floor(100 * share)).padStart(3)}% ${left} left ${detail}`
-      write(CLEAR + text.slice(0, Math.max(20, columns - 1)))
+      const rest = `[${bar}] ${String(Math.floor(100 * share)).padStart(3)}% ${left} left ${detail}`
+      // File names are long: the bar is worth more than their ends.
+      const room = Math.max(12, columns - 2 - rest.length)
+      const name = label.length > room ? `${label.slice(0, room - 3)}...` : label
+      write(CLEAR + `${name} ${rest}`.slice(0, Math.max(20, columns - 1)))
     },
     clear() {
       if (drawn !== Number.NEGATIVE_INFINITY) write(CLEAR)

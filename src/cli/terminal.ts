@@ -17,7 +17,8 @@ export const processTerminal: Terminal = {
     return process.stderr.isTTY === true
   },
   get columns() {
-    return process.stderr.columns ?? 80
+    // A terminal of unknown width says 0.
+    return process.stderr.columns || 80
   },
 }
 
