@@ -3,7 +3,7 @@ import { Bench } from 'tinybench'
 
 export interface Task {
   readonly name: string
-  /** Does the work `times` times and waits for its end. */
+  /** Does the work `times` times and waits for its end. It has run before, so that pipelines and memory are there. */
   run(times: number): Promise<void>
 }
 
@@ -20,18 +20,18 @@ const MOST_TIMES = 200
 
 /**
  * Times tasks in turns: one sample of each, then the next of each, so that a busy machine slows all of them alike.
- * Everything runs once before, to compile and to touch memory.
+ * @param repetitions samples of each; fewer, but at least one, when they would take more than `seconds`.
  */
-export async function measure(tasks: readonly Task[], repetitions: number): Promise<Timing[]> {
+export async function measure(tasks: readonly Task[], repetitions: number, seconds: number): Promise<Timing[]> {
   const times: number[] = []
   for (const task of tasks) {
-    await task.run(1)
     const { milliseconds } = await timed(task, 1)
     times.push(Math.max(1, Math.min(MOST_TIMES, Math.ceil(SAMPLE_MS / milliseconds))))
   }
   const wall: number[][] = tasks.map(() => [])
   const cpu: number[][] = tasks.map(() => [])
-  for (let round = 0; round < repetitions; round++) {
+  const end = performance.now() + 1000 * seconds
+  for (let round = 0; round < repetitions && (round === 0 || performance.now() < end); round++) {
     const bench = new Bench({ iterations: 1, time: 0, warmup: false, retainSamples: true, throws: true })
     for (const [k, task] of tasks.entries()) {
       const sample = async () => {

@@ -44,12 +44,13 @@ const options = new Command('bench')
   .description('Times each hot kernel at the layers of Conv5_FC3 and prints GFLOP/s and GB/s.')
   .option('--suite <names>', `some of ${Object.keys(suites).join(', ')}`, known, Object.keys(suites))
   .option('--layer <words>', 'layers whose name has one of these words, e.g. 8-\\>16,8x10x8', list)
-  .option('--repetitions <n>', 'samples of each; medians are reported', positive, 5)
+  .option('--repetitions <n>', 'samples of each at most; medians are reported', positive, 5)
+  .option('--seconds <n>', 'no further samples of a layer after so long', positive, 5)
   .option('--quick', 'volumes of at most 8 voxels an axis, one sample: does it work at all?', false)
   .option('--out <folder>', 'where the JSON goes', resultsFolder)
   .addHelpText('after', '\nExample:\n  npm run bench -- --suite conv --layer "16->32" --repetitions 9')
   .parse()
-  .opts<{ suite: string[]; layer?: string[]; repetitions: number; quick: boolean; out: string }>()
+  .opts<{ suite: string[]; layer?: string[]; repetitions: number; seconds: number; quick: boolean; out: string }>()
 
 const all = options.quick ? layers.map((layer) => cropped(layer, [8, 8, 8])) : layers
 const repetitions = options.quick ? 1 : options.repetitions
@@ -70,7 +71,7 @@ const cells = rows.map((r) => [
   digits(r.gflops),
   digits(r.gigabytesPerSecond),
 ])
-process.stdout.write(`${gpu.name}, medians of ${repetitions}\n\n${table(header, cells)}\n`)
+process.stdout.write(`${gpu.name}, medians of up to ${repetitions} samples\n\n${table(header, cells)}\n`)
 process.stdout.write(`\n${saveSection(gpu, options.out, 'kernels', { repetitions, rows })}\n`)
 closeGpu(gpu)
 closePlatform()
@@ -81,6 +82,8 @@ async function timeTogether(gpu: Gpu, cases: readonly Case[]): Promise<Row[]> {
   for (const { outputs, options } of cases) {
     const program = await compile(gpu, outputs, options)
     for (const [k, t] of program.inputs.entries()) program.write(t, values(sizeOf(t.shape), 10 + k))
+    program.run()
+    await program.done()
     programs.push(program)
   }
   const tasks = programs.map((program, k) => ({
@@ -90,7 +93,7 @@ async function timeTogether(gpu: Gpu, cases: readonly Case[]): Promise<Row[]> {
       return program.done()
     },
   }))
-  const timings = await measure(tasks, repetitions)
+  const timings = await measure(tasks, repetitions, options.seconds)
   const found = timings.map((timing, k): Row => {
     const { suite, pass, layer } = cases[k]!
     const { launches } = programs[k]!

@@ -29,6 +29,11 @@ export function concentration(map: Volume, scan: Volume, atrophy: Volume): Conce
   return { inside: total > 0 ? within / total : 0, chance: lost / grey }
 }
 
+/** How often the map hits what was lost, compared with an even map; a dash where no voxel lost that much. */
+export function timesChance({ inside, chance }: Concentration): string {
+  return chance > 0 ? `${(inside / chance).toFixed(1)} ×` : '–'
+}
+
 export interface RegionDensity {
   readonly name: string
   /** Mean relevance of the region's voxels. */
@@ -65,6 +70,8 @@ export function regionDensities(
 /** The mean of volumes on one grid. */
 export function meanVolume(volumes: readonly Volume[]): Volume {
   const data = new Float32Array(volumes[0]!.data.length)
-  for (const volume of volumes) volume.data.forEach((value, v) => (data[v]! += value / volumes.length))
+  for (const volume of volumes) {
+    for (const [v, value] of volume.data.entries()) data[v]! += value / volumes.length
+  }
   return { ...volumes[0]!, data }
 }

@@ -4,7 +4,7 @@ import { posterCnn } from '../src/model/architectures.ts'
 import type { NetworkDescription } from '../src/model/description.ts'
 import type { Recipe } from '../src/model/recipe.ts'
 
-export const CLASSES = ['CN', 'AD'] as const
+export const CLASSES: readonly string[] = ['CN', 'AD']
 
 /** Grey matter of the template from which a voxel counts as brain. */
 const BRAIN = 0.05

@@ -5,7 +5,7 @@ import { bar, fact, facts, figure, type Html, html, lineChart, page, table } fro
 import { summarise } from '../src/model/summary.ts'
 import type { TrainResult } from '../src/model/train.ts'
 import type { PhantomRow } from '../src/phantom/write.node.ts'
-import { GREY, LOST, type RegionDensity } from './demo-measure.ts'
+import { GREY, LOST, type RegionDensity, timesChance } from './demo-measure.ts'
 
 export interface MaskReport {
   readonly title: string
@@ -39,9 +39,12 @@ export interface Demo {
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(share < 0.095 ? 1 : 0)} %`
-const times = (mask: MaskReport) => `${(mask.inside / mask.chance).toFixed(1)} ×`
 const side = (name: string) =>
-  name.replace(/_L$/, ', left').replace(/_R$/, ', right').replaceAll('_', ' ').replace('ParaHippocampal', 'Parahippocampal')
+  name
+    .replace(/_L$/, ', left')
+    .replace(/_R$/, ', right')
+    .replaceAll('_', ' ')
+    .replace('ParaHippocampal', 'Parahippocampal')
 
 function versionOf(packageFile: string): string {
   return JSON.parse(readFileSync(new URL(packageFile, import.meta.url), 'utf8')).version
@@ -97,9 +100,12 @@ ${figure(mask.maskPng, `The mask of ${title.toLowerCase()} on the scan`, 'What t
 ${figure(mask.truthPng, `True atrophy on the same slices`, 'The truth, on the same slices: the grey matter that the disease took.')}
 </div>
 ${facts(
-  fact(`${mask.before.toFixed(2)} → ${mask.after.toFixed(2)}`, several ? 'mean P(AD) before and after masking' : 'P(AD) before and after masking'),
+  fact(
+    `${mask.before.toFixed(2)} → ${mask.after.toFixed(2)}`,
+    several ? 'mean P(AD) before and after masking' : 'P(AD) before and after masking',
+  ),
   fact(percent(mask.inside), 'of the mask lies where grey matter was truly lost'),
-  fact(times(mask), html`what chance would give (${percent(mask.chance)})`),
+  fact(timesChance(mask), html`what chance would give (${percent(mask.chance)})`),
   fact(percent(result.masked), html`of the voxels masked by more than half, after ${result.iterations} steps`),
 )}`
 }
@@ -107,7 +113,11 @@ ${facts(
 function regions(mask: MaskReport): Html {
   const top = mask.regions.slice(0, 10)
   const most = top[0]!.density || 1
-  const rows = top.map(({ name, density, lost }) => [side(name), bar(density / most, density.toFixed(2)), percent(lost)])
+  const rows = top.map(({ name, density, lost }) => [
+    side(name),
+    bar(density / most, density.toFixed(2)),
+    percent(lost),
+  ])
   return html`<h2>Which regions</h2>
 <p>The group mask’s mean in each region of the atlas, highest first, beside the share of grey matter that these patients
 truly lost there.</p>
@@ -126,7 +136,10 @@ ${masks.map(maskSection)}`
 }
 
 function end({ phases, gpu, seconds }: Demo): Html {
-  const rows = phases.map((phase) => [phase.name[0]!.toUpperCase() + phase.name.slice(1), `${phase.seconds.toFixed(1)} s`])
+  const rows = phases.map((phase) => [
+    phase.name[0]!.toUpperCase() + phase.name.slice(1),
+    `${phase.seconds.toFixed(1)} s`,
+  ])
   return html`<h2>Time</h2>
 ${table(['Phase', 'Seconds'], [...rows, ['All', `${seconds.toFixed(1)} s`]])}
 <footer><p>Made by <code>npm run demo</code> with voxplain ${versionOf('../package.json')} on ${gpu}, Node ${process.version},
@@ -143,7 +156,7 @@ export function demoPage(demo: Demo): string {
     html`<header><h1>A network learns to see a disease, and shows where it looked</h1>
 <p class="lead">In ${demo.seconds.toFixed(0)} seconds, this computer made a group of artificial brains, trained a network to tell
 patients from controls, and asked it for its reasons. ${percent(group.inside)} of its group mask lies where the disease truly took grey matter,
-${times(group)} what chance would give.</p></header>`,
+${timesChance(group)} what chance would give.</p></header>`,
     cohort(demo),
     network(demo),
     masks(demo),

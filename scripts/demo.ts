@@ -24,7 +24,7 @@ import { applyRecipe } from '../src/model/recipe.ts'
 import { type Samples, type TrainOptions, type TrainResult, train } from '../src/model/train.ts'
 import { phantomCohort } from '../src/phantom/cohort.ts'
 import { type PhantomRow, writePhantom } from '../src/phantom/write.node.ts'
-import { concentration, meanVolume, regionDensities } from './demo-measure.ts'
+import { concentration, meanVolume, regionDensities, timesChance } from './demo-measure.ts'
 import { brainRecipe, CLASSES, demoNetwork } from './demo-network.ts'
 import { demoPage, type MaskReport } from './demo-page.ts'
 
@@ -53,17 +53,17 @@ const FULL: Size = {
 
 const QUICK: Size = {
   voxelMm: 8,
-  split: [8, 4, 6],
+  split: [6, 2, 4],
   channels: [3, 4],
   training: { epochs: 2, batch: 4, learningRate: 1e-2, seed: SEED },
-  mask: { iterations: 6, resolution: 2 },
+  mask: { iterations: 4, resolution: 2 },
   individual: 2,
   group: 2,
 }
 
 /** Slices through the medial temporal lobes, and some beyond, in mm. */
 const POSITIONS = { axial: [-28, -20, -12, 28], coronal: [-64, -32, -20, -8], sagittal: [-44, -24, 24, 44] }
-const PICTURE = { positions: POSITIONS, width: 960 }
+const PICTURE = { positions: POSITIONS, width: 720 }
 
 interface Person {
   readonly row: PhantomRow
@@ -76,7 +76,9 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`
 const two = (value: number) => value.toFixed(2)
 
-const { values: flags } = parseArgs({ options: { out: { type: 'string', default: 'demo' }, quick: { type: 'boolean' } } })
+const { values: flags } = parseArgs({
+  options: { out: { type: 'string', default: 'demo' }, quick: { type: 'boolean' } },
+})
 const size = flags.quick ? QUICK : FULL
 const out = resolve(flags.out)
 const began = performance.now()
@@ -99,7 +101,7 @@ async function makeCohort(): Promise<Person[]> {
   const people: Person[] = []
   for (const row of rows) {
     const [scan, atrophy] = [join(folder, row.path), join(folder, row.atrophy_path)]
-    const label = CLASSES.findIndex((name) => name === row.diagnosis)
+    const label = CLASSES.indexOf(row.diagnosis)
     people.push({ row, scan: await readVolumeFile(scan), atrophy: await readVolumeFile(atrophy), label })
   }
   return people
@@ -212,9 +214,9 @@ async function demo(gpu: Gpu): Promise<void> {
   const chosen = [...patients.filter(recognised), ...patients.filter((n) => !recognised(n))].map((n) => heldOut[n]!)
   const options: MaskOptions = { ...size.mask, target: 1 }
   const masks: MaskReport[] = []
-  const summary = ({ before, after, inside, chance, result }: MaskReport) =>
-    `P(AD) ${two(before)} -> ${two(after)}, ${percent(inside)} of the mask where grey matter was lost ` +
-    `(${(inside / chance).toFixed(1)} x chance), ${result.iterations} steps`
+  const summary = (mask: MaskReport) =>
+    `P(AD) ${two(mask.before)} -> ${two(mask.after)}, ${percent(mask.inside)} of the mask where grey matter was lost ` +
+    `(${timesChance(mask)} chance)`
   for (const person of chosen.slice(0, size.individual)) {
     const id = person.row.participant_id
     await phase(`mask of ${id}`, async () => {

@@ -145,7 +145,8 @@ test('explain: map on the scan grid, record, picture; a failing scan leaves noth
 test('explain --group: one map, failing scans named in its record', async () => {
   const out = await place.file('group')
   const bad = await place.file('broken.nii', new Uint8Array(400))
-  const run = await voxplain('explain', place.network, ...scans, bad, '--group', '--out', out, ...STEPS)
+  const fill = ['--fill', 'mean', '--reference', scans[0]] as const
+  const run = await voxplain('explain', place.network, ...scans, bad, '--group', '--out', out, ...STEPS, ...fill)
   assert.is(run.code, 1)
   assert.match(run.err, /planned GPU memory/)
   assert.equal((await place.list('group')).length, 3)
@@ -155,6 +156,7 @@ test('explain --group: one map, failing scans named in its record', async () => 
     scans,
   )
   assert.is(record.failed[0].scan, bad)
+  assert.equal([record.options.fill, record.options.reference], ['mean', scans[0]])
 })
 
 test('phantom and train: a cohort, then a network with its own recipe', async () => {

@@ -1,8 +1,12 @@
 /** Bad input: one clear line, the right exit code, and nothing half-written. */
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { exitCode, forEachScan } from '../src/cli/scans.ts'
+import { makeReporter } from '../src/cli/terminal.ts'
+import { GpuError } from '../src/engine/errors.ts'
 import { writeVolume } from '../src/io/nifti.ts'
 import { readSafetensors, writeSafetensors } from '../src/model/safetensors.ts'
 import { assertRefused, makePlace, type Place, tinyScan, voxplain } from './support/cli.ts'
@@ -145,6 +149,41 @@ test('tables that cannot be trained on', async () => {
   assertRefused(await table('b.tsv', 'diagnosis\tpath\nCN\tgood.nii.gz\n'), 2, 'b.tsv', 'fewer than two classes')
   assertRefused(await table('c.tsv', 'diagnosis\tpath\nCN\tgood.nii.gz\nAD\tx.nii\n'), 2, 'x.nii does not exist')
   assertRefused(await table('d.tsv', 'diagnosis\tpath\nCN\tgood.nii.gz\nAD\tgood.nii.gz\n'), 2, 'too few')
+})
+
+test('a GPU that fails: what was done stays, the rest is not tried, one line says so', async () => {
+  let err = ''
+  const terminal = { out() {}, err: (text: string) => void (err += text), interactive: false, columns: 80 }
+  const tried: number[] = []
+  const outcomes = await forEachScan([good, good, good, good], makeReporter(terminal, true), async (_, __, index) => {
+    tried.push(index)
+    if (index === 1) throw new GpuError('lost', 'the GPU device was lost')
+    return index
+  })
+  assert.equal(tried, [0, 1])
+  assert.equal(
+    outcomes.map((outcome) => 'error' in outcome),
+    [false, true, true, true],
+  )
+  assert.is(exitCode(outcomes), 1)
+  assert.is(err, `voxplain: ${good}: the GPU device was lost; 2 more not tried\n`)
+})
+
+test('files that belong together: when one cannot be written, none is left', async () => {
+  const folder = await place.file('together')
+  const taken = 'good_desc-mask_relevance.json'
+  await mkdir(join(folder, taken), { recursive: true })
+  const run = await voxplain('explain', place.network, good, '--out', folder, '--iterations', '1')
+  assertRefused(run, 1, taken, 'folder')
+  assert.equal(await place.list('together'), [taken])
+})
+
+test('no stack trace, unless VOXPLAIN_DEBUG=1', async () => {
+  assert.not.match((await voxplain('inspect', 'none.nii')).err, /\n +at /)
+  process.env.VOXPLAIN_DEBUG = '1'
+  const { err } = await voxplain('inspect', 'none.nii')
+  delete process.env.VOXPLAIN_DEBUG
+  assert.match(err, /\n +at /)
 })
 
 test.run()

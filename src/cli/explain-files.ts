@@ -11,6 +11,8 @@ export interface About {
   readonly network: string
   readonly loaded: LoadedNetwork
   readonly method: 'mask'
+  /** File of the image that replaces masked voxels, where one was given. */
+  readonly reference: string | undefined
   /** Files that were explained. */
   readonly scans: readonly string[]
   /** Files of a group that could not be. */
@@ -43,7 +45,7 @@ export function explanationFiles(
     map: basename(path('.nii.gz')),
     network: { file: about.network, name: description.name, input: description.input, recipe: description.recipe },
     target: { index: result.target, name },
-    options: result.settings,
+    options: { ...result.settings, reference: about.reference ?? null },
     probability: score,
     scans: about.scans.map((scan, k) => ({
       scan,

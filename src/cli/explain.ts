@@ -215,7 +215,8 @@ async function finish(
   stem: string,
 ): Promise<Written> {
   const { path, loaded, reporter, options } = task
-  const about = { network: path, loaded, method: options.method, ...sources, ...describeGpu(gpu) }
+  const { method, reference } = options
+  const about = { network: path, loaded, method, reference, ...sources, ...describeGpu(gpu) }
   const { files, report, summary } = explanationFiles(background, explanation, about, stem)
   await writeTogether(files)
   reporter.print(`${files[0]!.path}: ${summary}`)

@@ -79,6 +79,7 @@ async function trainCommand(path: string, options: TrainCommandOptions, terminal
   const reading = reporter.progress('reading scans')
   const samples = await loadSamples(split, recipe, (done, total) => reading.update(done, total))
   reading.clear()
+  for (const note of samples.notes) reporter.warn(note)
   const description = architectures[architecture]({
     inputShape: samples.input,
     recipe: samples.recipe,

@@ -8,7 +8,13 @@ export interface Html {
   readonly html: string
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
 
 /** Text as markup. */
 export function escapeHtml(text: string): string {
@@ -150,9 +156,9 @@ figure { margin: 0 }
 img { display: block; width: 100%; height: auto; border-radius: 8px; background: #000 }
 figcaption { margin-top: 8px }
 .pair { display: grid; gap: 24px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); margin: 16px 0 }
-.facts { display: grid; gap: 20px 32px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); margin: 20px 0 28px }
+.facts { display: grid; gap: 20px 32px; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); margin: 20px 0 28px }
 .fact strong { display: block; font-size: 1.6rem; line-height: 1.2; font-weight: 650; letter-spacing: -0.02em;
-  font-variant-numeric: tabular-nums }
+  font-variant-numeric: tabular-nums; white-space: nowrap }
 .fact span { color: var(--quiet); font-size: 0.9rem; line-height: 1.4; display: block }
 .scroll { overflow-x: auto; margin: 16px 0 }
 table { border-collapse: collapse; width: 100%; font-size: 0.93rem; font-variant-numeric: tabular-nums }

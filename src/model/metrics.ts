@@ -19,17 +19,15 @@ export function argmax(values: ArrayLike<number>): number {
  * @param labels true classes, 0 to classes - 1. @param predicted predicted classes, the same length
  * @throws InputError for lengths that differ or something that is not a class
  */
-export function confusionMatrix(
-  labels: ArrayLike<number>,
-  predicted: ArrayLike<number>,
-  classes: number,
-): number[][] {
+export function confusionMatrix(labels: ArrayLike<number>, predicted: ArrayLike<number>, classes: number): number[][] {
   requireSameLength(labels, predicted, 'predictions')
   const matrix = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
   for (let n = 0; n < labels.length; n++) {
     const row = matrix[labels[n]!]
     if (row?.[predicted[n]!] === undefined) {
-      throw new InputError(`sample ${n} has label ${labels[n]} and prediction ${predicted[n]}, need 0 to ${classes - 1}`)
+      throw new InputError(
+        `sample ${n} has label ${labels[n]} and prediction ${predicted[n]}, need 0 to ${classes - 1}`,
+      )
     }
     row[predicted[n]!]!++
   }

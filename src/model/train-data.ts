@@ -15,7 +15,9 @@ export function checkSamples({ tensors, labels }: Samples, description: NetworkD
   const size = product(description.input)
   const classes = classCount(description)
   if (tensors.length === 0 || tensors.length !== labels.length) {
-    throw new InputError(`${what}: ${tensors.length} scans and ${labels.length} labels; need one for each, and at least one`)
+    throw new InputError(
+      `${what}: ${tensors.length} scans and ${labels.length} labels; need one for each, and at least one`,
+    )
   }
   tensors.forEach((tensor, n) => {
     if (tensor.length !== size) {

@@ -5,8 +5,16 @@ import { stepCounter } from '../engine/ops/optimizer.ts'
 import { record } from '../engine/ops/record.ts'
 import { type BuildOptions, buildNetwork } from './build.ts'
 import { classCount, type Network } from './description.ts'
-import { accuracy, areaUnderRoc, argmax, balancedAccuracy, confusionMatrix, crossEntropyOf, softmaxOf } from './metrics.ts'
 import { product } from './layer-rules.ts'
+import {
+  accuracy,
+  areaUnderRoc,
+  argmax,
+  balancedAccuracy,
+  confusionMatrix,
+  crossEntropyOf,
+  softmaxOf,
+} from './metrics.ts'
 import { checkSamples, type Samples } from './train-data.ts'
 
 /** How a network does on labelled scans. */
@@ -59,7 +67,7 @@ export async function makeEvaluator(
       let queued = 0
       for (let from = 0; from < tensors.length; from += batch) {
         // Rows of the last batch without a scan keep what was there; their logits are not looked at.
-        tensors.slice(from, from + batch).forEach((tensor, k) => upload.set(tensor, k * size))
+        for (const [k, tensor] of tensors.slice(from, from + batch).entries()) upload.set(tensor, k * size)
         program.write(input, upload)
         program.run()
         queued += upload.byteLength

@@ -80,6 +80,7 @@ export interface TrainResult {
  * @throws GpuError when the GPU has not enough memory or is lost
  */
 export async function train(gpu: Gpu, network: Network, data: Samples, options: TrainOptions): Promise<TrainResult> {
+  const start = performance.now()
   const settings = checkOptions(network, data, options)
   // A map of its own, because a network's weights on the GPU belong to its map.
   const own: Network = { description: network.description, weights: new Map(network.weights) }
@@ -90,7 +91,7 @@ export async function train(gpu: Gpu, network: Network, data: Samples, options: 
     trainer = await makeTrainer(gpu, own, data, settings, owned)
     const { validation, classWeights, batch } = settings
     if (validation) evaluator = await makeEvaluator(gpu, own, validation, { batch, classWeights })
-    return await loop(own, trainer, evaluator, settings)
+    return await loop(own, trainer, evaluator, settings, start)
   } finally {
     trainer?.program.destroy()
     evaluator?.destroy()
@@ -167,9 +168,12 @@ async function makeTrainer(
       }
       let queued = 0
       for (const chosen of batches(shuffled(tensors.length, seed, epoch), batch)) {
-        chosen.forEach((n, k) => upload.set(tensors[n]!, k * size))
+        for (const [k, n] of chosen.entries()) upload.set(tensors[n]!, k * size)
         program.write(built.input, upload)
-        program.write(truth, Uint32Array.from(chosen, (n) => labels[n]!))
+        program.write(
+          truth,
+          Uint32Array.from(chosen, (n) => labels[n]!),
+        )
         program.run()
         queued += upload.byteLength
         if (queued > MOST_QUEUED_BYTES) {
@@ -187,8 +191,8 @@ async function loop(
   { program, epoch: runEpoch }: Trainer,
   evaluator: Evaluator | undefined,
   { epochs, patience, onEpoch, learningRate }: Settings,
+  start: number,
 ): Promise<TrainResult> {
-  const start = performance.now()
   const history: EpochReport[] = []
   let best: { report: EpochReport; network: Network } | undefined
   const advice = `lower the learning rate (${learningRate}) or check the scans for values that are not finite`
