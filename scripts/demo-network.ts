@@ -50,6 +50,6 @@ export function brainRecipe(template: Volume, multiple: number): Recipe {
 export function demoNetwork(recipe: Recipe, channels: readonly number[]): NetworkDescription {
   const inputShape = [1, ...recipe.crop!.map(([from, to]) => to - from)]
   const description = posterCnn({ inputShape, channels, classes: CLASSES, recipe, dropout: 0.2 })
-  const layers = description.layers.map((layer) => (layer.type === 'batchNorm' ? { ...layer, momentum: 0.3 } : layer))
+  const layers = description.layers.map((layer) => (layer.type === 'batchNorm' ? { ...layer, momentum: 0.15 } : layer))
   return { ...description, name: 'demo', layers }
 }

@@ -21,7 +21,7 @@ import type { Network } from '../src/model/description.ts'
 import { loadNetwork, saveNetwork } from '../src/model/format.ts'
 import { areaUnderRoc, argmax, balancedAccuracy, confusionMatrix } from '../src/model/metrics.ts'
 import { applyRecipe } from '../src/model/recipe.ts'
-import { type Samples, type TrainOptions, type TrainResult, train } from '../src/model/train.ts'
+import { type EpochReport, type Samples, type TrainOptions, type TrainResult, train } from '../src/model/train.ts'
 import { phantomCohort } from '../src/phantom/cohort.ts'
 import { type PhantomRow, writePhantom } from '../src/phantom/write.node.ts'
 import { concentration, meanVolume, regionDensities, timesChance } from './demo-measure.ts'
@@ -43,10 +43,10 @@ const SEED = 1
 
 const FULL: Size = {
   voxelMm: 4,
-  split: [48, 16, 24],
+  split: [104, 16, 24],
   channels: [4, 8, 16],
-  training: { epochs: 7, batch: 4, learningRate: 1e-3, seed: SEED },
-  mask: { iterations: 80, resolution: 2 },
+  training: { epochs: 4, batch: 4, learningRate: 1.5e-3, schedule: 'cosine', seed: SEED },
+  mask: { iterations: 60, resolution: 2, lambda1: 20 },
   individual: 2,
   group: 6,
 }
@@ -84,12 +84,23 @@ const out = resolve(flags.out)
 const began = performance.now()
 const phases: { name: string; seconds: number }[] = []
 
+/** On a terminal: what is going on, on a line that the phase's own replaces. */
+function progress(name: string, text: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K  ${name.padEnd(18)}     ...   ${text}`)
+}
+
+function stepProgress(name: string): NonNullable<MaskOptions['onProgress']> {
+  return ({ iteration, iterations, score }) => progress(name, `step ${iteration} of ${iterations}, P(AD) ${two(score)}`)
+}
+
 /** Runs a phase and says how long it took. */
 async function phase<T>(name: string, run: () => Promise<{ result: T; note: string }>): Promise<T> {
   const start = performance.now()
+  progress(name, '')
   const { result, note } = await run()
   const seconds = (performance.now() - start) / 1000
   phases.push({ name, seconds })
+  if (process.stdout.isTTY) process.stdout.write('\r\x1b[K')
   say(`  ${name.padEnd(18)}${`${seconds.toFixed(1)} s`.padStart(8)}   ${note}`)
   return result
 }
@@ -97,7 +108,8 @@ async function phase<T>(name: string, run: () => Promise<{ result: T; note: stri
 async function makeCohort(): Promise<Person[]> {
   const subjects = size.split.reduce((a, b) => a + b, 0)
   const folder = join(out, 'phantom')
-  const rows = await writePhantom(folder, { subjects, voxelMm: size.voxelMm, seed: SEED })
+  const onProgress = (done: number) => progress('phantom cohort', `${done} of ${subjects}`)
+  const rows = await writePhantom(folder, { subjects, voxelMm: size.voxelMm, seed: SEED, onProgress })
   const people: Person[] = []
   for (const row of rows) {
     const [scan, atrophy] = [join(folder, row.path), join(folder, row.atrophy_path)]
@@ -108,7 +120,10 @@ async function makeCohort(): Promise<Person[]> {
 }
 
 async function trainNetwork(gpu: Gpu, start: Network, training: Samples, validation: Samples): Promise<TrainResult> {
-  const result = await train(gpu, start, training, { ...size.training, validation })
+  const { epochs } = size.training
+  const onEpoch = ({ epoch, loss }: EpochReport) =>
+    progress('training', `epoch ${epoch} of ${epochs}, loss ${loss.toFixed(3)}`)
+  const result = await train(gpu, start, training, { ...size.training, validation, onEpoch })
   const path = join(out, 'network.safetensors')
   await writeFileAtomic(path, saveNetwork(result.network))
   // From here on everything uses the file, as a user would.
@@ -220,7 +235,8 @@ async function demo(gpu: Gpu): Promise<void> {
   for (const person of chosen.slice(0, size.individual)) {
     const id = person.row.participant_id
     await phase(`mask of ${id}`, async () => {
-      const explanation = await explainScan(gpu, trained.network, person.scan, options)
+      const onProgress = stepProgress(`mask of ${id}`)
+      const explanation = await explainScan(gpu, trained.network, person.scan, { ...options, onProgress })
       const result = await report(id, `One patient: ${id}`, explanation, [person], template)
       masks.push(result)
       return { result, note: summary(result) }
@@ -232,7 +248,7 @@ async function demo(gpu: Gpu): Promise<void> {
       gpu,
       trained.network,
       group.map(({ scan }) => scan),
-      options,
+      { ...options, onProgress: stepProgress('group mask') },
     )
     const result = await report('group', `One mask for ${group.length} patients`, explanation, group, template)
     masks.push(result)

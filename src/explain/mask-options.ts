@@ -53,14 +53,14 @@ const CELL_MM = 8
 
 /** Defaults, chosen by a grid search on the phantom cohort (docs/methods.md). */
 export const maskDefaults: Omit<MaskSettings, 'resolution'> = {
-  lambda1: 2,
-  lambda2: 0.5,
+  lambda1: 40,
+  lambda2: 0.3,
   beta1: 1,
   beta2: 3,
   fill: 'one',
   reduction: 'mean',
   jitter: 0,
-  iterations: 150,
+  iterations: 100,
   tolerance: 1e-3,
   learningRate: 0.1,
   seed: 0,
