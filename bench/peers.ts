@@ -49,13 +49,22 @@ const positive = (text: string) => {
 const options = new Command('bench:peers')
   .description('Times 3D convolution against TensorFlow.js on the same adapter, at the layers of Conv5_FC3.')
   .option('--layer <words>', 'layers whose name has one of these words, e.g. 8-\\>16,8x10x8', list)
+  .option('--pass <names>', `some of ${PASSES.join(', ')}`, list, [...PASSES])
   .option('--repetitions <n>', 'samples of each at most; medians are reported', positive, 3)
   .option('--seconds <n>', 'no further samples of a shape after so long', positive, 20)
   .option('--full', 'whole volumes on a software adapter, too (theirs needs up to a minute a pass)', false)
   .option('--quick', 'volumes of at most 4 voxels an axis, one sample: does it work at all?', false)
   .option('--out <folder>', 'where the JSON goes', resultsFolder)
   .parse()
-  .opts<{ layer?: string[]; repetitions: number; seconds: number; full: boolean; quick: boolean; out: string }>()
+  .opts<{
+    layer?: string[]
+    pass: string[]
+    repetitions: number
+    seconds: number
+    full: boolean
+    quick: boolean
+    out: string
+  }>()
 
 const gpu = await openGpu()
 const tensorFlow = await openTensorFlow()
@@ -64,7 +73,13 @@ const whole = options.full || !(gpu.software || options.quick)
 const chosen = pickLayers(whole ? layers : layers.map((layer, k) => cropped(layer, crops[k]!)), options.layer)
 const repetitions = options.quick ? 1 : options.repetitions
 const rows: Comparison[] = []
-for (const pass of PASSES) for (const layer of chosen) rows.push(await against(pass, layer))
+for (const pass of PASSES.filter((p) => options.pass.includes(p))) {
+  for (const layer of chosen) {
+    rows.push(await against(pass, layer))
+    // After each row, so that a run that is stopped leaves what it has measured.
+    save()
+  }
+}
 
 const isCropped = ({ name }: Layer) => !layers.some((layer) => layer.name === name)
 const header = [
@@ -91,18 +106,26 @@ const cells = rows.map((r) => [
 ])
 const title = `${gpu.name}, TensorFlow.js ${tensorFlow.version} (webgpu), medians of up to ${repetitions} samples`
 process.stdout.write(`${title}\n\n${table(header, cells)}\n\n`)
-const medians = PASSES.map((pass) => {
-  const of = rows.filter((r) => r.pass === pass)
-  return { pass, ratio: median(of.map((r) => r.ratio)), cpuRatio: median(of.map((r) => r.cpuRatio)) }
-})
-for (const { pass, ratio, cpuRatio } of medians)
+for (const { pass, ratio, cpuRatio } of medians())
   process.stdout.write(`median ratio, ${pass}: ${digits(ratio)} (CPU ${digits(cpuRatio)})\n`)
-const section = { against: `tensorflow.js ${tensorFlow.version} webgpu`, repetitions, medians, rows }
-process.stdout.write(`\n${saveSection(gpu, options.out, 'peers', section)}\n`)
+process.stdout.write(`\n${save()}\n`)
 closeGpu(gpu)
 closePlatform()
 // TensorFlow.js keeps its device, which would keep the process.
 process.exit(0)
+
+/** Median ratios of each pass over its layers. */
+function medians() {
+  return PASSES.filter((pass) => rows.some((r) => r.pass === pass)).map((pass) => {
+    const of = rows.filter((r) => r.pass === pass)
+    return { pass, ratio: median(of.map((r) => r.ratio)), cpuRatio: median(of.map((r) => r.cpuRatio)) }
+  })
+}
+
+function save(): string {
+  const against = `tensorflow.js ${tensorFlow.version} webgpu`
+  return saveSection(gpu, options.out, 'peers', { against, repetitions, medians: medians(), rows })
+}
 
 async function against(pass: Pass, layer: Layer): Promise<Comparison> {
   const { inputs, outputs, size } = layer
@@ -136,6 +159,7 @@ async function against(pass: Pass, layer: Layer): Promise<Comparison> {
       { name: 'tensorflow.js', run: theirs.run },
     ],
     repetitions,
+    options.seconds,
   )
   theirs.dispose()
   program.destroy()

@@ -59,7 +59,12 @@ const rows: Row[] = []
 for (const name of options.suite) {
   const { cases, at } = suites[name]!
   const chosen = at ? [all.at(at === 'first' ? 0 : -1)!] : pickLayers(all, options.layer)
-  for (const layer of chosen) rows.push(...(await timeTogether(gpu, cases(layer))))
+  for (const layer of chosen) {
+    rows.push(...(await timeTogether(gpu, cases(layer))))
+    // After each layer, so that a run that is stopped leaves what it has measured.
+    saveSection(gpu, options.out, 'kernels', { repetitions, rows })
+    process.stderr.write(`${name} ${layer.name}\n`)
+  }
 }
 const header = ['suite', 'pass', 'layer', 'ms', 'CPU ms', 'GFLOP/s', 'GB/s']
 const cells = rows.map((r) => [

@@ -36,7 +36,7 @@ interface Size {
   readonly training: TrainOptions
   readonly mask: MaskOptions
   readonly individual: number
-  readonly group: number
+  readonly group: { readonly patients: number; readonly iterations: number }
 }
 
 const SEED = 1
@@ -46,9 +46,9 @@ const FULL: Size = {
   split: [104, 16, 24],
   channels: [4, 8, 16],
   training: { epochs: 4, batch: 4, learningRate: 1.5e-3, schedule: 'cosine', seed: SEED },
-  mask: { iterations: 60, resolution: 2, lambda1: 20 },
+  mask: { iterations: 50, resolution: 2, lambda1: 20, lambda2: 2, jitter: 1 },
   individual: 2,
-  group: 6,
+  group: { patients: 6, iterations: 35 },
 }
 
 const QUICK: Size = {
@@ -58,7 +58,7 @@ const QUICK: Size = {
   training: { epochs: 2, batch: 4, learningRate: 1e-2, seed: SEED },
   mask: { iterations: 4, resolution: 2 },
   individual: 2,
-  group: 2,
+  group: { patients: 2, iterations: 4 },
 }
 
 /** Slices through the medial temporal lobes, and some beyond, in mm. */
@@ -243,12 +243,12 @@ async function demo(gpu: Gpu): Promise<void> {
     })
   }
   await phase('group mask', async () => {
-    const group = chosen.slice(0, size.group)
+    const group = chosen.slice(0, size.group.patients)
     const explanation = await explainGroup(
       gpu,
       trained.network,
       group.map(({ scan }) => scan),
-      { ...options, onProgress: stepProgress('group mask') },
+      { ...options, iterations: size.group.iterations, onProgress: stepProgress('group mask') },
     )
     const result = await report('group', `One mask for ${group.length} patients`, explanation, group, template)
     masks.push(result)
