@@ -45,7 +45,7 @@ const FULL: Size = {
   voxelMm: 4,
   split: [104, 16, 24],
   channels: [4, 8, 16],
-  training: { epochs: 4, batch: 4, learningRate: 1.5e-3, schedule: 'cosine', seed: SEED },
+  training: { epochs: 5, batch: 4, learningRate: 2e-3, schedule: 'cosine', seed: SEED },
   mask: { iterations: 50, resolution: 2, lambda1: 20, lambda2: 2, jitter: 1 },
   individual: 2,
   group: { patients: 6, iterations: 35 },
@@ -167,7 +167,7 @@ async function report(
     montage(scan, map, { ...PICTURE, title: 'What the mask fills in', label: '1 - m', max: 1, threshold: 0.1 }),
   )
   const truthPng = encodePng(
-    montage(scan, atrophy, { ...PICTURE, title: 'Grey matter truly lost', label: 'grey matter lost', threshold: 0.04 }),
+    montage(scan, atrophy, { ...PICTURE, title: 'Grey matter truly lost', label: 'lost', threshold: 0.04 }),
   )
   const stem = join(out, 'masks', name)
   await writeFileAtomic(`${stem}_desc-mask_relevance.nii.gz`, writeVolume(map, { gzip: true }))

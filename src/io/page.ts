@@ -156,8 +156,8 @@ figure { margin: 0 }
 img { display: block; width: 100%; height: auto; border-radius: 8px; background: #000 }
 figcaption { margin-top: 8px }
 .pair { display: grid; gap: 24px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); margin: 16px 0 }
-.facts { display: grid; gap: 20px 32px; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); margin: 20px 0 28px }
-.fact strong { display: block; font-size: 1.6rem; line-height: 1.2; font-weight: 650; letter-spacing: -0.02em;
+.facts { display: grid; gap: 20px 24px; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); margin: 20px 0 28px }
+.fact strong { display: block; font-size: 1.45rem; line-height: 1.2; font-weight: 650; letter-spacing: -0.02em;
   font-variant-numeric: tabular-nums; white-space: nowrap }
 .fact span { color: var(--quiet); font-size: 0.9rem; line-height: 1.4; display: block }
 .scroll { overflow-x: auto; margin: 16px 0 }

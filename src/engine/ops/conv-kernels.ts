@@ -102,10 +102,12 @@ function padDispatch(x: Tensor, y: Tensor, front: readonly number[], up: readonl
   return { kernel: 'conv/pad', constants, bind: { x, y }, groups: sliceGroups(y) }
 }
 
-/** Rows a chunk of the weight gradient sums, at least; more chunks than workers gain nothing. */
-const CHUNK_ROWS = 512
-/** Register and workgroup memory bound of the weight kernel: sums a lane keeps. */
-const LANE_SUMS = 48
+/** Rows a chunk of the weight gradient sums, at least. */
+const CHUNK_ROWS = 8
+/** Threads that keep an adapter busy; more chunks only make more partial sums. */
+const THREADS = 2048
+/** Sums a thread of the weight gradient keeps: more are unrolled into kernels that take long to compile. */
+const THREAD_SUMS = 96
 
 /** Dispatches for the gradient of a convolution's weights y, given its input x and dy: two stages, split over rows. */
 export function weightGradient(
@@ -129,14 +131,13 @@ export function weightGradient(
   const fits = geometry.front.every((f) => f === 0) && needed.every((d, a) => d === x.shape[a + 2])
   const padded = fits ? x : context.scratch([n, groups * ci, ...needed])
   const rows = row === out[2] ? dy : context.scratch([n, groups * co, ...along])
-  const sums = Math.max(1, Math.floor(LANE_SUMS / kernel[2]!))
-  const ti = evenTile(ci, Math.max(1, Math.min(4, sums)))
-  const to = evenTile(co, Math.max(1, Math.min(16, Math.floor(sums / ti))))
+  const ti = evenTile(ci, 4)
+  const to = evenTile(co, Math.max(1, Math.min(8, Math.floor(THREAD_SUMS / (ti * kernel[2]!)))))
   const blocks = groups * Math.ceil(ci / ti) * Math.ceil(co / to) * kernel[0]! * kernel[1]!
   const total = n * out[0]! * out[1]!
-  const chunks = Math.max(1, Math.min(Math.ceil(total / CHUNK_ROWS), Math.ceil(256 / blocks)))
+  const chunk = Math.ceil(total / Math.max(1, Math.min(Math.ceil(total / CHUNK_ROWS), Math.ceil(THREADS / blocks))))
+  const chunks = Math.ceil(total / chunk)
   const partial = chunks === 1 ? y : context.scratch([chunks, sizeOf(y.shape)])
-  const [gx, gy] = linearGroups(blocks, 1)
   const main: Dispatch = {
     kernel: 'conv/weight',
     constants: {
@@ -153,13 +154,13 @@ export function weightGradient(
       Y_OUT: ci * taps,
       Y_IN: taps,
       CHUNKS: chunks,
-      CHUNK: Math.ceil(total / chunks),
+      CHUNK: chunk,
       STEP: step,
       TO: to,
       TI: ti,
     },
     bind: { x: padded, d: rows, y: partial },
-    groups: [gx, gy, chunks],
+    groups: linearGroups(blocks * chunks, 64),
     flops: 2 * n * groups * co * ci * taps * sizeOf(out),
   }
   return [
