@@ -123,7 +123,15 @@ test('jitter is reproducible from its seed and changes the path', async () => {
   const gpu = await testGpu()
   const network = linearNetwork()
   const run = (seed: number) =>
-    optimiseMask(gpu, network, [scan(3)], { iterations: 8, tolerance: 0, resolution: 2, jitter: 2, seed })
+    optimiseMask(gpu, network, [scan(3)], {
+      iterations: 8,
+      tolerance: 0,
+      resolution: 2,
+      jitter: 2,
+      seed,
+      lambda1: 0.1,
+      learningRate: 0.02,
+    })
   const [a, b, c] = [await run(1), await run(1), await run(2)]
   assert.equal(a.mask, b.mask)
   assert.not.equal(a.mask, c.mask)
@@ -147,6 +155,16 @@ test('mean and blurred replacements, and the logit as score', async () => {
     })
     assert.ok(result.trace.at(-1)!.total < result.trace[0]!.total, `${fill}: the loss falls`)
   }
+})
+
+test('within tissue, background voxels neither change nor steer the mask', async () => {
+  const gpu = await testGpu()
+  const half = scan(3).map((v, i) => (i % 2 === 0 ? 0 : v))
+  const options = { target: 1, iterations: 10, tolerance: 0, resolution: 1, lambda1: 0, lambda2: 0 } as const
+  const tissue = await optimiseMask(gpu, linearNetwork(), [half], { ...options, within: 'tissue' })
+  const volume = await optimiseMask(gpu, linearNetwork(), [half], options)
+  assert.ok(tissue.mask.every((m, i) => i % 2 === 1 || m === 1))
+  assert.ok(volume.mask.some((m, i) => i % 2 === 0 && m < 1))
 })
 
 test('stops when the loss has settled, and takes the predicted class by default', async () => {

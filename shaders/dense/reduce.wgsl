@@ -1,7 +1,7 @@
 // Matrix product whose contracted axis is contiguous in b: y[p, r] = sum over q of a[p, q] b[r, q].
 // a: element (p, q) at p A_ROW + q A_COLUMN; b: [R, Q], row-major; y: [P, R], row-major.
 // A workgroup makes TP x TR sums: its lanes stride along q (b, the weight matrix, is read once per TP rows and coalesced),
-// then a tree in workgroup memory. Fixed order.
+// then one lane adds up the 64 parts of each sum. Fixed order, one barrier.
 //@include common/linear
 
 const P: u32 = 1u;
@@ -57,17 +57,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   //@end J
   //@end I
   workgroupBarrier();
-  for (var half = 32u; half > 0u; half /= 2u) {
-    for (var t = lane; t < half * TP * TR; t += 64u) {
-      let at = t / half * 64u + t % half;
-      lanes[at] += lanes[at + half];
-    }
-    workgroupBarrier();
-  }
   let p = p0 + lane / TR;
   let r = r0 + lane % TR;
   if (lane < TP * TR && p < P && r < R) {
+    var value = 0.0;
+    for (var l = 0u; l < 64u; l++) {
+      value += lanes[lane * 64u + l];
+    }
     let i = p * R + r;
-    y[i] = epilogue(lanes[lane * 64u], i);
+    y[i] = epilogue(value, i);
   }
 }

@@ -8,6 +8,7 @@ const SIZE: vec3u = vec3u(1u);
 const CELLS: vec3u = vec3u(1u);
 const CELL: u32 = 1u;
 const FILL: u32 = 1u;
+const TISSUE: bool = false; // true: voxels where the scan is 0 are left alone
 
 struct Params {
   seed: u32,
@@ -51,6 +52,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       m = mix(mix(ll, lh, b.weight), mix(hl, hh, b.weight), a.weight);
     }
     let f = fill[select(0u, i, FILL > 1u)];
-    y[i] = epilogue(f + m * (x[i] - f), i);
+    let kept = x[i];
+    let masked = f + m * (kept - f);
+    y[i] = epilogue(select(masked, kept, TISSUE & (kept == 0.0)), i);
   }
 }

@@ -95,13 +95,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   sums[lane] = terms;
   workgroupBarrier();
-  for (var half = 32u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
+  if (lane == 0u && task * 64u < COUNT) {
+    var total = sums[0];
+    for (var l = 1u; l < 64u; l++) {
+      total += sums[l];
     }
-    workgroupBarrier();
-  }
-  if (lane < 4u && task * 64u < COUNT) {
-    parts[task * 4u + lane] = select(0.0, sums[0][min(lane, 2u)], lane < 3u);
+    parts[task * 4u] = total.x;
+    parts[task * 4u + 1u] = total.y;
+    parts[task * 4u + 2u] = total.z;
+    parts[task * 4u + 3u] = 0.0;
   }
 }

@@ -26,19 +26,17 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   }
   sums[lane] = terms;
   workgroupBarrier();
-  for (var half = 32u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
   if (lane == 0u) {
+    var total = sums[0];
+    for (var l = 1u; l < 64u; l++) {
+      total += sums[l];
+    }
     let step = counter[0];
     let at = (step % LENGTH) * 4u;
     trace[at] = score[0];
-    trace[at + 1u] = sums[0].x;
-    trace[at + 2u] = sums[0].y;
-    trace[at + 3u] = sums[0].z;
+    trace[at + 1u] = total.x;
+    trace[at + 2u] = total.y;
+    trace[at + 3u] = total.z;
     counter[0] = step + 1u;
     counter[1] = 1u - counter[1];
     counter[2] = bitcast<u32>(bitcast<f32>(counter[2]) * params.decay1);

@@ -1,6 +1,7 @@
 // Sums of a tensor over some axes, one workgroup a sum (or a chunk of one): y[k * CHUNKS + chunk] = sum over r of x.
 // The axes are gathered into six alternating groups, kept and reduced: K0 R0 K1 R1 K2 R2 (sizes; 1 where absent).
-// Fixed order: each thread strides through its chunk, then a tree in workgroup memory. Deterministic.
+// Fixed order: each thread strides through its chunk, then eights of eights in workgroup memory (two barriers: a CPU adapter
+// pays dearly for each). Deterministic.
 //@include common/linear
 
 const KEEP: vec3u = vec3u(1u);
@@ -43,13 +44,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   partial[lane] = value;
   workgroupBarrier();
-  for (var half = 32u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      partial[lane] += partial[lane + half];
+  if (lane < 8u) {
+    var eight = partial[lane * 8u];
+    for (var l = 1u; l < 8u; l++) {
+      eight += partial[lane * 8u + l];
     }
-    workgroupBarrier();
+    partial[lane * 8u] = eight;
   }
+  workgroupBarrier();
   if (lane == 0u && k < sums) {
-    y[task] = epilogue(partial[0] * SCALE, task);
+    var all = partial[0];
+    for (var l = 8u; l < 64u; l += 8u) {
+      all += partial[l];
+    }
+    y[task] = epilogue(all * SCALE, task);
   }
 }

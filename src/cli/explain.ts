@@ -24,6 +24,7 @@ type MaskFlags = Pick<
   | 'beta1'
   | 'beta2'
   | 'fill'
+  | 'within'
   | 'reduction'
   | 'resolution'
   | 'jitter'
@@ -84,6 +85,7 @@ function maskOptions(): Option[] {
     flag('beta1', 'beta1 <exponent>', 'exponent of the area term').argParser(exponent),
     flag('beta2', 'beta2 <exponent>', 'exponent of the smoothness term').argParser(exponent),
     flag('fill', 'fill <kind>', 'what replaces masked voxels').choices(['one', 'zero', 'mean', 'blur']),
+    flag('within', 'within <where>', 'where the mask acts; tissue: where the scan is not 0').choices(['volume', 'tissue']),
     new Option('--reference <scan>', 'with --fill mean: the mean image; default: the mean of the scans of a --group'),
     flag('reduction', 'reduction <kind>', 'whether terms are means or sums over voxels').choices(['mean', 'sum']),
     flag('resolution', 'resolution <voxels>', 'edge of a mask cell; 1 is full resolution').argParser(
@@ -127,9 +129,9 @@ async function explain(path: string, scans: string[], options: Options, terminal
 }
 
 function maskFlags(options: Options): MaskFlags {
-  const { lambda1, lambda2, beta1, beta2, fill, reduction, resolution } = options
+  const { lambda1, lambda2, beta1, beta2, fill, within, reduction, resolution } = options
   const { jitter, iterations, tolerance, learningRate, seed, score } = options
-  const regularisers = { lambda1, lambda2, beta1, beta2, fill, reduction, resolution }
+  const regularisers = { lambda1, lambda2, beta1, beta2, fill, within, reduction, resolution }
   return { ...regularisers, jitter, iterations, tolerance, learningRate, seed, score }
 }
 

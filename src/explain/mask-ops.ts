@@ -63,14 +63,15 @@ const geometry = ({ size, cells, cell }: MaskState) => ({ SIZE: size, CELLS: cel
  * Masked scan m x + (1 - m) fill, the mask upsampled trilinearly.
  * @param x [1, 1, D, H, W]
  * @param fill one value, or a volume like x.
+ * @param tissue leave voxels alone where the scan is 0.
  */
-export function applyMask(x: Tensor, fill: Tensor, mask: MaskState, jitter: Jitter): Tensor {
+export function applyMask(x: Tensor, fill: Tensor, mask: MaskState, jitter: Jitter, tissue: boolean): Tensor {
   const operation: Operation = {
     name: 'apply_mask',
     lower: ({ outputs }) => [
       {
         kernel: 'mask/apply',
-        constants: { ...geometry(mask), FILL: sizeOf(fill.shape) },
+        constants: { ...geometry(mask), FILL: sizeOf(fill.shape), TISSUE: tissue ? 1 : 0 },
         uniforms: { ...jitter },
         bind: { x, fill, mask: mask.mask, counter: mask.counter, y: outputs[0]! },
         groups: linearGroups(sizeOf(x.shape)),
@@ -81,8 +82,9 @@ export function applyMask(x: Tensor, fill: Tensor, mask: MaskState, jitter: Jitt
 }
 
 /** Gradient with respect to the upsampled mask, given that with respect to the masked scan: dy (x - fill). */
-export function maskGradient(dy: Tensor, x: Tensor, fill: Tensor): Tensor {
-  const piece = { source: 'mask/difference', constants: { FILL: sizeOf(fill.shape) }, bind: { x, fill } }
+export function maskGradient(dy: Tensor, x: Tensor, fill: Tensor, tissue: boolean): Tensor {
+  const constants = { FILL: sizeOf(fill.shape), TISSUE: tissue ? 1 : 0 }
+  const piece = { source: 'mask/difference', constants, bind: { x, fill } }
   return applyPiece('mask_gradient', piece, dy)
 }
 

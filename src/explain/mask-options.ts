@@ -17,6 +17,11 @@ export interface MaskOptions {
    * (the mean of the scans, or `reference`), `blur` (the scan smoothed by 10 mm).
    */
   fill?: 'one' | 'zero' | 'mean' | 'blur'
+  /**
+   * Where the mask acts: `volume` (everywhere, the paper's formula), or `tissue` (only where the scan is not 0, so that no
+   * grey matter is put outside the brain, to which networks react although they never saw it in training).
+   */
+  within?: 'volume' | 'tissue'
   /** For fill `mean`: the image to use, as the network's input. Default: the mean of the scans of a group. */
   reference?: Float32Array
   /**
@@ -58,6 +63,7 @@ export const maskDefaults: Omit<MaskSettings, 'resolution'> = {
   beta1: 1,
   beta2: 3,
   fill: 'one',
+  within: 'volume',
   reduction: 'mean',
   jitter: 0,
   iterations: 100,
@@ -89,6 +95,7 @@ export function maskSettings(options: MaskOptions, classes: number): MaskSetting
   check(number(settings.beta1, 1), 'beta1', 'a number of at least 1')
   check(number(settings.beta2, 1), 'beta2', 'a number of at least 1')
   check(['one', 'zero', 'mean', 'blur'].includes(settings.fill), 'fill', 'one, zero, mean or blur')
+  check(['volume', 'tissue'].includes(settings.within), 'within', 'volume or tissue')
   check(['mean', 'sum'].includes(settings.reduction), 'reduction', 'mean or sum')
   check(
     whole(settings.resolution, 1) && settings.resolution <= 64,

@@ -85,11 +85,11 @@ function buildGraph(network: Network, settings: MaskSettings, scans: number): Ma
   const fill = whole ? input(shape, 'replacement') : filled([1], settings.fill === 'one' ? 1 : 0)
   const mask = maskState(shape.slice(2) as unknown as Triple, settings.resolution, settings.iterations)
   const { jitter, seed } = settings
-  const masked = applyMask(x, fill, mask, { jitter, seed })
+  const masked = applyMask(x, fill, mask, { jitter, seed }, settings.within === 'tissue')
   const { logits, probabilities } = buildNetwork(network, { input: masked })
   const score = select(settings.score === 'logit' ? logits : probabilities, target)
   const [dx] = backward(score, [masked], { seed: filled([1], 1) })
-  const gradient = maskGradient(dx!, x, fill)
+  const gradient = maskGradient(dx!, x, fill, settings.within === 'tissue')
   const options = stepOptions(settings, mask)
   const common = { mask, x, fill, target, probabilities, applied: masked.node! }
   if (scans === 1) return { ...common, sums: undefined, step: stepMask(gradient, score, mask, options) }
