@@ -65,7 +65,7 @@ const geometry = ({ size, cells, cell }: MaskState) => ({ SIZE: size, CELLS: cel
  * @param fill one value, or a volume like x.
  * @param tissue leave voxels alone where the scan is 0.
  */
-export function applyMask(x: Tensor, fill: Tensor, mask: MaskState, jitter: Jitter, tissue: boolean): Tensor {
+export function applyMask(x: Tensor, fill: Tensor, mask: MaskState, jitter: Jitter, tissue = false): Tensor {
   const operation: Operation = {
     name: 'apply_mask',
     lower: ({ outputs }) => [
@@ -82,7 +82,7 @@ export function applyMask(x: Tensor, fill: Tensor, mask: MaskState, jitter: Jitt
 }
 
 /** Gradient with respect to the upsampled mask, given that with respect to the masked scan: dy (x - fill). */
-export function maskGradient(dy: Tensor, x: Tensor, fill: Tensor, tissue: boolean): Tensor {
+export function maskGradient(dy: Tensor, x: Tensor, fill: Tensor, tissue = false): Tensor {
   const constants = { FILL: sizeOf(fill.shape), TISSUE: tissue ? 1 : 0 }
   const piece = { source: 'mask/difference', constants, bind: { x, fill } }
   return applyPiece('mask_gradient', piece, dy)
