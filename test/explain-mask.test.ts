@@ -162,7 +162,7 @@ test('within tissue, background voxels neither change nor steer the mask', async
   const half = scan(3).map((v, i) => (i % 2 === 0 ? 0 : v))
   const options = { target: 1, iterations: 10, tolerance: 0, resolution: 1, lambda1: 0, lambda2: 0 } as const
   const tissue = await optimiseMask(gpu, linearNetwork(), [half], { ...options, within: 'tissue' })
-  const volume = await optimiseMask(gpu, linearNetwork(), [half], options)
+  const volume = await optimiseMask(gpu, linearNetwork(), [half], { ...options, within: 'volume' })
   assert.ok(tissue.mask.every((m, i) => i % 2 === 1 || m === 1))
   assert.ok(volume.mask.some((m, i) => i % 2 === 0 && m < 1))
 })

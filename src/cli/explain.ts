@@ -76,7 +76,7 @@ export function addExplain(program: Command, terminal: Terminal, finish: (code: 
 /** A flag for every option of the mask; what is not given keeps maskDefaults. */
 function maskOptions(): Option[] {
   const flag = (name: keyof MaskFlags, flags: string, text: string) =>
-    new Option(`--${flags}`, `${text} (default: ${name === 'resolution' ? 'about 8 mm' : maskDefaults[name]})`)
+    new Option(`--${flags}`, `${text} (default: ${name === 'resolution' ? 'about 12 mm' : maskDefaults[name]})`)
   const weight = numberOption(0)
   const exponent = numberOption(1)
   return [
@@ -85,7 +85,10 @@ function maskOptions(): Option[] {
     flag('beta1', 'beta1 <exponent>', 'exponent of the area term').argParser(exponent),
     flag('beta2', 'beta2 <exponent>', 'exponent of the smoothness term').argParser(exponent),
     flag('fill', 'fill <kind>', 'what replaces masked voxels').choices(['one', 'zero', 'mean', 'blur']),
-    flag('within', 'within <where>', 'where the mask acts; tissue: where the scan is not 0').choices(['volume', 'tissue']),
+    flag('within', 'within <where>', 'where the mask acts; tissue: where the scan is not 0').choices([
+      'volume',
+      'tissue',
+    ]),
     new Option('--reference <scan>', 'with --fill mean: the mean image; default: the mean of the scans of a --group'),
     flag('reduction', 'reduction <kind>', 'whether terms are means or sums over voxels').choices(['mean', 'sum']),
     flag('resolution', 'resolution <voxels>', 'edge of a mask cell; 1 is full resolution').argParser(

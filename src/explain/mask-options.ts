@@ -18,8 +18,8 @@ export interface MaskOptions {
    */
   fill?: 'one' | 'zero' | 'mean' | 'blur'
   /**
-   * Where the mask acts: `volume` (everywhere, the paper's formula), or `tissue` (only where the scan is not 0, so that no
-   * grey matter is put outside the brain, to which networks react although they never saw it in training).
+   * Where the mask acts: `tissue` (default: only where the scan is not 0, so that no grey matter is put outside the brain, to
+   * which networks react although they never saw it in training), or `volume` (everywhere, the paper's formula to the letter).
    */
   within?: 'volume' | 'tissue'
   /** For fill `mean`: the image to use, as the network's input. Default: the mean of the scans of a group. */
@@ -29,7 +29,7 @@ export interface MaskOptions {
    * the network's voxels with slopes per voxel, the paper's formula.
    */
   reduction?: 'mean' | 'sum'
-  /** Edge of a mask cell in voxels of the network's input, upsampled trilinearly; 1 is full resolution. Default: about 8 mm. */
+  /** Edge of a mask cell in voxels of the network's input, upsampled trilinearly; 1 is full resolution. Default: about 12 mm. */
   resolution?: number
   /** The mask is shifted against the scan by up to so many voxels, anew in each step. */
   jitter?: number
@@ -53,20 +53,20 @@ export interface MaskOptions {
 
 export type MaskSettings = Required<Omit<MaskOptions, 'target' | 'onProgress' | 'reference' | 'memoryLimit'>>
 
-/** Edge of a mask cell in mm, unless told otherwise: smaller than the hippocampus, too large for adversarial speckle. */
-const CELL_MM = 8
+/** Edge of a mask cell in mm, unless told otherwise: as wide as the hippocampus, too large for adversarial speckle. */
+const CELL_MM = 12
 
-/** Defaults, chosen by a grid search on the phantom cohort (docs/methods.md). */
+/** Defaults, chosen on the phantom cohort and on a published network (docs/methods.md). */
 export const maskDefaults: Omit<MaskSettings, 'resolution'> = {
-  lambda1: 40,
-  lambda2: 0.3,
+  lambda1: 60,
+  lambda2: 1,
   beta1: 1,
   beta2: 3,
   fill: 'one',
-  within: 'volume',
+  within: 'tissue',
   reduction: 'mean',
   jitter: 0,
-  iterations: 100,
+  iterations: 60,
   tolerance: 1e-3,
   learningRate: 0.1,
   seed: 0,
