@@ -109,6 +109,12 @@ const THREADS = 2048
 /** Sums a thread of the weight gradient keeps: more are unrolled into kernels that take long to compile. */
 const THREAD_SUMS = 96
 
+/** Voxels a weight gradient takes at a time: a divisor of the row where there is one, so that dy needs no padded copy. */
+function stepAlong(row: number, sums: number): number {
+  for (let step = 12; step > 2; step--) if (row % step === 0 && step * sums <= 400) return step
+  return Math.min(4, row)
+}
+
 /** Dispatches for the gradient of a convolution's weights y, given its input x and dy: two stages, split over rows. */
 export function weightGradient(
   x: Tensor,
@@ -124,15 +130,15 @@ export function weightGradient(
   const kernel = y.shape.slice(2)
   const taps = sizeOf(kernel)
   const out = dy.shape.slice(2)
-  const step = Math.min(4, out[2]!)
+  const ti = evenTile(ci, 4)
+  const to = evenTile(co, Math.max(1, Math.min(8, Math.floor(THREAD_SUMS / (ti * kernel[2]!)))))
+  const step = stepAlong(out[2]!, ti * to * kernel[2]!)
   const row = Math.ceil(out[2]! / step) * step
   const along = [out[0]!, out[1]!, row]
   const needed = along.map((o, a) => (o - 1) * stride[a]! + dilation[a]! * (kernel[a]! - 1) + 1)
   const fits = geometry.front.every((f) => f === 0) && needed.every((d, a) => d === x.shape[a + 2])
   const padded = fits ? x : context.scratch([n, groups * ci, ...needed])
   const rows = row === out[2] ? dy : context.scratch([n, groups * co, ...along])
-  const ti = evenTile(ci, 4)
-  const to = evenTile(co, Math.max(1, Math.min(8, Math.floor(THREAD_SUMS / (ti * kernel[2]!)))))
   const blocks = groups * Math.ceil(ci / ti) * Math.ceil(co / to) * kernel[0]! * kernel[1]!
   const total = n * out[0]! * out[1]!
   const chunk = Math.ceil(total / Math.max(1, Math.min(Math.ceil(total / CHUNK_ROWS), Math.ceil(THREADS / blocks))))
