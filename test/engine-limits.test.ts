@@ -7,6 +7,7 @@ import { closeGpu, type Gpu, openGpu, release } from '../src/engine/gpu.ts'
 import { gaussianBlur } from '../src/engine/ops/blur.ts'
 import { broadcastTo } from '../src/engine/ops/broadcast.ts'
 import { conv3d, convTranspose3d } from '../src/engine/ops/conv.ts'
+import { dense } from '../src/engine/ops/dense.ts'
 import { add, affine, channelAffine, leakyRelu, multiply, prelu, relu, tanh } from '../src/engine/ops/elementwise.ts'
 import { instanceNorm } from '../src/engine/ops/norm.ts'
 import { avgPool3d, globalAvgPool, maxPool3d } from '../src/engine/ops/pool.ts'
@@ -49,6 +50,7 @@ const capped: [string, Shape[], (...x: Tensor[]) => Tensor][] = [
   ['a fused chain', [[1300], [1300]], (a, b) => tanh(add(leakyRelu(a!, 0.1), b!))],
   ['channelAffine', [[2, 3, 333], [3], [3]], (x, s, t) => channelAffine(x!, s!, t!)],
   ['prelu', [[2, 3, 333], [3]], (x, s) => prelu(x!, s!)],
+  ['dense', [[2, 700], [3, 700], [3]], (x, w, b) => dense(x!, w!, b!)],
   ['broadcast', [[1, 3, 1]], (x) => broadcastTo(x!, [13, 3, 50])],
   ['broadcast of a large operand', [[1, 1100]], (x) => broadcastTo(x!, [2, 1100])],
   ['sum', [[2999]], (x) => sum(x!)],
