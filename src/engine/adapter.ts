@@ -24,7 +24,7 @@ export class NoAdapterError extends Error {
 /** True for an adapter that computes on the CPU: SwiftShader, lavapipe, WARP. */
 export function isSoftwareAdapter({ info }: GPUAdapter): boolean {
   const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`
-  return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(text)
+  return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render|software|cpu/i.test(text)
 }
 
 /** A short name of an adapter for people: "SwiftShader", "NVIDIA H100". */

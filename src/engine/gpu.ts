@@ -1,7 +1,8 @@
 /** The GPU: adapter, device, limits, compiled kernels, resident leaves, and what has been counted. */
+import { isSoftwareAdapter } from './adapter.ts'
 import { GpuError } from './errors.ts'
 import { requestGpuAdapter } from './platform.ts'
-import type { Tensor } from './tensor.ts'
+import { bytesOf, type Tensor } from './tensor.ts'
 
 export interface Gpu {
   readonly device: GPUDevice
@@ -46,9 +47,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const features = wanted.filter((f) => adapter.features.has(f))
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: largestLimits(adapter) })
   const info = adapter.info
-  const software = /swiftshader|llvmpipe|lavapipe|software|cpu/i.test(
-    `${info.vendor} ${info.architecture} ${info.device} ${info.description}`,
-  )
+  const software = isSoftwareAdapter(adapter)
   const label = info.description || info.device || `${info.vendor} ${info.architecture}`
   let reject: (e: GpuError) => void
   const lost = new Promise<never>((_, r) => {
@@ -120,7 +119,7 @@ export function freeBuffer(gpu: Gpu, buffer: GPUBuffer): void {
 export function residentBuffer(gpu: Gpu, tensor: Tensor): GPUBuffer {
   const known = gpu.resident.get(tensor)
   if (known) return known
-  const size = tensor.shape.reduce((a, b) => a * b, 4)
+  const size = bytesOf(tensor)
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC
   const buffer = makeBuffer(gpu, size, usage, tensor.leaf?.label ?? 'resident')
   if (tensor.leaf?.data) gpu.device.queue.writeBuffer(buffer, 0, tensor.leaf.data as Float32Array<ArrayBuffer>)

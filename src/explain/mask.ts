@@ -17,6 +17,7 @@ import { input, type Node, sizeOf, state, type Tensor } from '../engine/tensor.t
 import { InputError } from '../io/errors.ts'
 import { buildNetwork } from '../model/build.ts'
 import { classCount, type Network } from '../model/description.ts'
+import { argmax } from '../model/metrics.ts'
 import { replacements } from './mask-fill.ts'
 import {
   accumulate,
@@ -279,10 +280,4 @@ function settled(trace: readonly MaskStep[], tolerance: number): boolean {
   const mean = (steps: readonly MaskStep[]) => steps.reduce((s, t) => s + t.total, 0) / steps.length
   const now = mean(trace.slice(-WINDOW))
   return Math.abs(mean(trace.slice(-2 * WINDOW, -WINDOW)) - now) < tolerance * Math.abs(now)
-}
-
-function argmax(list: ArrayLike<number>): number {
-  let best = 0
-  for (let k = 1; k < list.length; k++) if (list[k]! > list[best]!) best = k
-  return best
 }
