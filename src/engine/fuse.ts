@@ -5,6 +5,7 @@
 import { segmentCount } from './kernel.ts'
 import { hasEpilogue } from './source.ts'
 import {
+  type Choice,
   type Dispatch,
   type LowerContext,
   type Node,
@@ -23,6 +24,8 @@ export interface Step {
   readonly dispatches: readonly Dispatch[]
   /** Temporaries used by these dispatches only. */
   readonly scratch: readonly Tensor[]
+  /** Kernels that could have been lowered in another way. */
+  readonly choices: readonly Choice[]
 }
 
 export interface FuseOptions {
@@ -33,6 +36,8 @@ export interface FuseOptions {
   readonly kept: ReadonlySet<Tensor>
   /** False: every elementwise node runs as a kernel of its own (the reference for tests and benchmarks). */
   readonly fuse: boolean
+  /** Which variant of a kernel to take; undefined: the preferred one. */
+  readonly variant?: (choice: Choice) => string | undefined
 }
 
 /** Lowers nodes (in topological order) to steps, fusing where that saves a pass over memory. */
@@ -53,8 +58,9 @@ export function lowerAndFuse(nodes: readonly Node[], options: FuseOptions): Step
   return [...steps.values()]
 }
 
-function lowerNode(node: Node, { limits, software }: FuseOptions): Step {
+function lowerNode(node: Node, { limits, software, variant }: FuseOptions): Step {
   const scratch: Tensor[] = []
+  const choices: Choice[] = []
   const context: LowerContext = {
     limits,
     software,
@@ -63,8 +69,14 @@ function lowerNode(node: Node, { limits, software }: FuseOptions): Step {
       scratch.push(t)
       return t
     },
+    choose(name, key, variants, preferred) {
+      const choice = { name, key, variants: Object.keys(variants), preferred }
+      choices.push(choice)
+      const wish = variant?.(choice)
+      return variants[wish !== undefined && wish in variants ? wish : preferred]!()
+    },
   }
-  return { node, nodes: [node], dispatches: node.operation.lower(node, context).map(onStorage), scratch }
+  return { node, nodes: [node], dispatches: node.operation.lower(node, context).map(onStorage), scratch, choices }
 }
 
 /** The producer's step with this node's piece appended, or undefined where that is not possible. */
@@ -88,7 +100,7 @@ function fuseOnto(
   const output = node.outputs[0]!
   const merged: Dispatch = { ...last, bind: { ...last.bind, y: output }, epilogue: [...(last.epilogue ?? []), piece] }
   const dispatches = [...producer.dispatches.slice(0, -1), merged]
-  return { node, nodes: [...producer.nodes, node], dispatches, scratch: producer.scratch }
+  return { ...producer, node, nodes: [...producer.nodes, node], dispatches }
 }
 
 /**

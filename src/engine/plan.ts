@@ -4,7 +4,7 @@ import { reachable } from './backward.ts'
 import { lowerAndFuse, operandsOf, type Step } from './fuse.ts'
 import type { Gpu } from './gpu.ts'
 import { type Lifetime, type MemoryPlan, planMemory } from './memory.ts'
-import { bytesOf, type Node, storageOf, type Tensor } from './tensor.ts'
+import { bytesOf, type Choice, type Node, storageOf, type Tensor } from './tensor.ts'
 
 export interface CompileOptions {
   /** Nodes that change leaves in place and must run (optimizer steps, running statistics). */
@@ -13,6 +13,8 @@ export interface CompileOptions {
   frozen?: boolean
   /** False: no elementwise fusion (the reference for tests and benchmarks). Default true. */
   fuse?: boolean
+  /** Which variant of a kernel to take where there are several; undefined: the one preferred for this adapter. */
+  variant?: (choice: Choice) => string | undefined
   /** Refuse programs whose planned GPU memory exceeds this many bytes. */
   memoryLimit?: number
 }
@@ -62,6 +64,7 @@ export function planProgram(gpu: Gpu, outputs: readonly Tensor[], options: Compi
     maxBinding: gpu.maxBinding,
     kept: fixed,
     fuse: options.fuse ?? true,
+    variant: options.variant,
   }
   const once = lowerAndFuse(onceNodes, fuse)
   const steps = lowerAndFuse(stepNodes, fuse)

@@ -78,9 +78,25 @@ export interface Dispatch {
   readonly flops?: number
 }
 
+/** One of several ways to run a node on this adapter. All of them give the same bits. */
+export interface Choice {
+  /** What is chosen, e.g. conv3d. */
+  readonly name: string
+  /** Everything the speed depends on: shapes and geometry. Choices with equal name and key are the same question. */
+  readonly key: string
+  readonly variants: readonly string[]
+  /** What is taken when nobody has measured. */
+  readonly preferred: string
+}
+
 export interface LowerContext {
   /** A temporary tensor that lives only during this node's dispatches. */
   scratch(shape: Shape, dtype?: DType): Tensor
+  /**
+   * Lowers by one of several variants: the one the compile options ask for, else the preferred one.
+   * @param variants by name; only the chosen one is called.
+   */
+  choose(name: string, key: string, variants: Readonly<Record<string, () => Dispatch[]>>, preferred: string): Dispatch[]
   readonly limits: GPUSupportedLimits
   /** True on a CPU adapter, where loads cost more than arithmetic and other kernels win. */
   readonly software: boolean
