@@ -1,10 +1,11 @@
-// Convolution of a padded volume, register tiles of TILE voxels along a row by CHANNELS output channels a thread:
-//   y[n, g CO + o, p] = sum over c < CI, taps t of x[n, g CI + c, p STRIDE + t DILATION] w[g, o, c, t]
-// x: [N, GROUPS CI, IN]; already padded (conv/pad), and long enough along the last axis for whole tiles. y: [N, GROUPS CO, OUT].
-// w: one group after the other, strides W_OUT (output channel) and W_IN (input channel), taps innermost; REVERSED turns the
-// taps round, so that the same kernel computes data gradients and transposed convolutions.
-// Neighbouring threads take neighbouring rows. Loads are what costs on a CPU: CHANNELS * TILE multiply-adds use
-// CHANNELS + TILE of them.
+// Convolution, register tiles of ROWS x TILE voxels of a plane by CHANNELS output channels a thread:
+//   y[n, g CO + o, p] = sum over c < CI, taps t of x[n, g CI + c, p STRIDE + t DILATION - FRONT] w[g, o, c, t]
+// where what lies outside x counts as zero. x: [N, GROUPS CI, IN]; y: [N, GROUPS CO, OUT]; w: one group after the other,
+// strides W_OUT (output channel) and W_IN (input channel), taps innermost; REVERSED = 1 turns the taps round, so that the
+// same kernel computes data gradients. Each sum runs over input channels, then taps, in order.
+// Loads are what costs on a CPU: a plane of taps needs ROWS_IN * COLUMNS_IN + CHANNELS * taps of them for
+// CHANNELS * ROWS * TILE * taps multiply-adds. The last tile of a row or column is moved back inside; what it
+// computes a second time is not stored.
 //@include common/linear
 
 const N: u32 = 1u;
@@ -16,11 +17,19 @@ const OUT: vec3u = vec3u(1u);
 const KERNEL: vec3u = vec3u(1u);
 const STRIDE: vec3u = vec3u(1u);
 const DILATION: vec3u = vec3u(1u);
+const FRONT: vec3i = vec3i(0i);
 const W_OUT: u32 = 1u;
 const W_IN: u32 = 1u;
-const REVERSED: bool = false;
-const TILE: u32 = 4u;
-const CHANNELS: u32 = 4u;
+const REVERSED: u32 = 0u;
+const CHANNELS: u32 = 1u;
+const ROWS: u32 = 1u; // at most OUT.y
+const TILE: u32 = 1u; // at most OUT.z
+const ROWS_IN: u32 = 1u; // rows of x that a tile reads
+const COLUMNS_IN: u32 = 1u;
+const LOW_Y: u32 = 0u; // rows of a tile from LOW_Y to HIGH_Y are never outside x
+const HIGH_Y: u32 = 1u;
+const LOW_Z: u32 = 0u;
+const HIGH_Z: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -30,68 +39,54 @@ const CHANNELS: u32 = 4u;
 fn epilogue(v: f32, i: u32) -> f32 { return v; }
 //@end
 
-const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+const BANDS: u32 = (OUT.y + ROWS - 1u) / ROWS;
 const TILES: u32 = (OUT.z + TILE - 1u) / TILE;
 const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
-
-fn tap_address(t: u32) -> u32 { return select(t, TAPS - 1u - t, REVERSED); }
+const PLANE: u32 = IN.x * IN.y * IN.z;
+const END_X: u32 = IN.x;
+const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let task = linear_group(vec3u(group.x, group.y, 0u), groups) * 64u + lane;
-  if (task >= N * OUT.x * OUT.y * TILES) { return; }
-  let block = group.z % BLOCKS;
-  let g = group.z / BLOCKS;
-  let oy = task % OUT.y;
-  let ox = (task / OUT.y) % OUT.x;
-  let tile = (task / (OUT.y * OUT.x)) % TILES;
-  let n = task / (OUT.y * OUT.x * TILES);
+  let task = linear_group(group, groups) * 64u + lane;
+  if (task >= N * GROUPS * BLOCKS * OUT.x * BANDS * TILES) { return; }
+  let tile = task % TILES;
+  let band = task / TILES % BANDS;
+  let ox = task / (TILES * BANDS) % OUT.x;
+  let block = task / (TILES * BANDS * OUT.x) % BLOCKS;
+  let g = task / (TILES * BANDS * OUT.x * BLOCKS) % GROUPS;
+  let n = task / (TILES * BANDS * OUT.x * BLOCKS * GROUPS);
+  let oy = min(band * ROWS, OUT.y - ROWS);
+  let oz = min(tile * TILE, OUT.z - TILE);
   let first = block * CHANNELS;
-  let plane = IN.x * IN.y * IN.z;
-  let corner = (n * GROUPS + g) * CI * plane + (ox * STRIDE.x * IN.y + oy * STRIDE.y) * IN.z + tile * TILE * STRIDE.z;
-  //@unroll C 0..CHANNELS
-  let w_$(C) = g * CO * CI * TAPS + min(first + $(C)u, CO - 1u) * W_OUT;
-  //@unroll J 0..TILE
-  var a_$(C)_$(J) = 0.0;
-  //@end J
-  //@end C
+  let corner_y = i32(oy * STRIDE.y) - FRONT.y;
+  let corner_z = i32(oz * STRIDE.z) - FRONT.z;
+  //@paste conv/row_places
+  //@paste conv/row_begin
   for (var c = 0u; c < CI; c++) {
-    for (var tx = 0u; tx < KERNEL.x; tx++) {
-      for (var ty = 0u; ty < KERNEL.y; ty++) {
-        let row = corner + c * plane + (tx * DILATION.x * IN.y + ty * DILATION.y) * IN.z;
-        let tap = (tx * KERNEL.y + ty) * KERNEL.z;
-        //@unroll V 0..(TILE - 1) * STRIDE.z + (KERNEL.z - 1) * DILATION.z + 1
-        let x_$(V) = x[row + $(V)u];
-        //@end V
-        //@unroll K 0..KERNEL.z
-        {
-          let at = c * W_IN + tap_address(tap + $(K)u);
-          //@unroll C 0..CHANNELS
-          {
-            let weight = w[w_$(C) + at];
-            //@unroll J 0..TILE
-            a_$(C)_$(J) += x_$(J * STRIDE.z + K * DILATION.z) * weight;
-            //@end J
-          }
-          //@end C
-        }
-        //@end K
-      }
+    let channel = ((n * GROUPS + g) * CI + c) * PLANE;
+    let weight_c = c * W_IN;
+    for (var tx = tx_first; tx < tx_end; tx++) {
+      let plane = channel + u32(corner_x + i32(tx * DILATION.x)) * (IN.y * IN.z);
+      //@paste conv/row_loads
+      //@paste conv/row_sums
     }
   }
   // Sums go through an array, so that the epilogue is compiled once and not for each of them.
-  var sums: array<f32, CHANNELS * TILE>;
+  var sums: array<f32, CHANNELS * ROWS * TILE>;
   //@unroll C 0..CHANNELS
+  //@unroll R 0..ROWS
   //@unroll J 0..TILE
-  sums[$(C * TILE + J)] = a_$(C)_$(J);
+  sums[$((C * ROWS + R) * TILE + J)] = a_$(C)_$(R)_$(J);
   //@end J
+  //@end R
   //@end C
-  let row_y = (((n * GROUPS + g) * CO + first) * OUT.x + ox) * OUT.y * OUT.z + oy * OUT.z + tile * TILE;
-  let width = min(TILE, OUT.z - tile * TILE);
   for (var c = 0u; c < min(CHANNELS, CO - first); c++) {
-    let base = row_y + c * OUT.x * OUT.y * OUT.z;
-    for (var j = 0u; j < width; j++) {
-      y[base + j] = epilogue(sums[c * TILE + j], base + j);
+    for (var r = band * ROWS - oy; r < ROWS; r++) {
+      let base = ((((n * GROUPS + g) * CO + first + c) * OUT.x + ox) * OUT.y + oy + r) * OUT.z + oz;
+      for (var j = tile * TILE - oz; j < TILE; j++) {
+        y[base + j] = epilogue(sums[(c * ROWS + r) * TILE + j], base + j);
+      }
     }
   }
 }

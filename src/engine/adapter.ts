@@ -1,4 +1,5 @@
 /** What a place to run in (Node, a browser) must offer, and words about GPU adapters. */
+import type { TuneStore } from './tune-store.ts'
 
 export interface AdapterRequest {
   /**
@@ -12,6 +13,8 @@ export interface Platform {
   readonly name: 'node' | 'browser'
   /** The best adapter there is, with `GPUBufferUsage` and its like in the global scope. Throws NoAdapterError. */
   requestAdapter(request?: AdapterRequest): Promise<GPUAdapter>
+  /** Where the winners of tuning are kept between sessions. */
+  readonly winners: TuneStore
   /** Lets go of the GPU, so that a process can end. Destroy devices first. Safe to call twice. */
   close(): void
 }

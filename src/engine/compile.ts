@@ -7,6 +7,7 @@ import type { Step } from './fuse.ts'
 import { freeBuffer, type Gpu, makeBuffer, megabytes, release, residentBuffer } from './gpu.ts'
 import { compileKernel, type Kernel, packUniforms, prepareKernel } from './kernel.ts'
 import { type CompileOptions, type Plan, type ProgramBuffers, planProgram } from './plan.ts'
+import { storedBytes } from './precision.ts'
 import { type Launch, makeProgram, type Program } from './program.ts'
 import { bytesOf, type Dispatch, formatShape, type Tensor } from './tensor.ts'
 
@@ -23,6 +24,7 @@ export async function compile(
   outputs: Readonly<Record<string, Tensor>>,
   options: CompileOptions = {},
 ): Promise<Program> {
+  await options.tune?.(gpu, Object.values(outputs), options)
   const plan = planProgram(gpu, Object.values(outputs), options)
   const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY
   if (plan.memory.total > limit) {
@@ -32,7 +34,7 @@ export async function compile(
     )
   }
   for (const t of [...plan.inputs, ...plan.residents, ...plan.fixed, ...plan.temporaries.place.keys()])
-    refuseOversize(gpu, t)
+    refuseOversize(gpu, t, storedBytes(t, plan.half))
   const { device } = gpu
   const shared = plan.residents.filter((t) => !gpu.resident.has(t))
   // Closed at once: error scopes are a stack, and other programs may be compiled while this one waits.
@@ -51,7 +53,7 @@ export async function compile(
     }
     const launches = async (steps: readonly Step[]): Promise<Launch[]> => {
       const dispatches = steps.flatMap((step) => step.dispatches.map((dispatch) => ({ step, dispatch })))
-      const made = dispatches.map(({ step, dispatch }) => makeLaunch(gpu, step, dispatch, buffers, uniforms))
+      const made = dispatches.map(({ step, dispatch }) => makeLaunch(gpu, step, dispatch, plan.half, buffers, uniforms))
       // All of them end before any failure is passed on, so that what they made can be freed.
       await Promise.allSettled(made)
       return Promise.all(made)
@@ -65,11 +67,11 @@ export async function compile(
   }
 }
 
-function refuseOversize(gpu: Gpu, t: Tensor): void {
-  if (bytesOf(t) <= gpu.limits.maxBufferSize) return
+function refuseOversize(gpu: Gpu, t: Tensor, bytes: number): void {
+  if (bytes <= gpu.limits.maxBufferSize) return
   throw new GpuError(
     'limit',
-    `a tensor of shape ${formatShape(t.shape)} needs ${megabytes(bytesOf(t))}, but ${gpu.name} allows buffers of at most ${megabytes(gpu.limits.maxBufferSize)}; use a smaller batch or volume`,
+    `a tensor of shape ${formatShape(t.shape)} needs ${megabytes(bytes)}, but ${gpu.name} allows buffers of at most ${megabytes(gpu.limits.maxBufferSize)}; use a smaller batch or volume`,
   )
 }
 
@@ -84,7 +86,7 @@ function allocate(gpu: Gpu, plan: Plan): ProgramBuffers {
   }
   for (const t of plan.residents) of.set(t, residentBuffer(gpu, t))
   for (const t of plan.inputs) of.set(t, make(bytesOf(t), t.leaf!.label))
-  for (const t of plan.fixed) of.set(t, make(bytesOf(t), t.node!.operation.name))
+  for (const t of plan.fixed) of.set(t, make(storedBytes(t, plan.half), t.node!.operation.name))
   const shared = plan.temporaries.buffers.map((bytes, k) => make(bytes, `shared ${k}`))
   for (const [t, k] of plan.temporaries.place) of.set(t, shared[k]!)
   return { of, owned }
@@ -94,11 +96,12 @@ async function makeLaunch(
   gpu: Gpu,
   step: Step,
   dispatch: Dispatch,
+  half: ReadonlySet<Tensor>,
   buffers: ProgramBuffers,
   uniforms: Map<Dispatch, { buffer: GPUBuffer; kernel: Kernel; values: ArrayBuffer }>,
 ): Promise<Launch> {
   const label = `${dispatch.kernel} (${step.node.operation.name} ${formatShape(step.node.outputs[0]?.shape ?? [])})`
-  const kernel = prepareKernel(gpu, dispatch, gpu.maxBinding)
+  const kernel = prepareKernel(gpu, dispatch, gpu.maxBinding, half)
   for (const count of dispatch.groups) {
     if (count > gpu.limits.maxComputeWorkgroupsPerDimension) {
       throw new GpuError(

@@ -5,6 +5,7 @@
 import { segmentCount } from './kernel.ts'
 import { hasEpilogue } from './source.ts'
 import {
+  bytesOf,
   type Choice,
   type Dispatch,
   type LowerContext,
@@ -47,7 +48,9 @@ export function lowerAndFuse(nodes: readonly Node[], options: FuseOptions): Step
   for (const n of computed) for (const t of new Set(n.inputs.map(storageOf))) readers.set(t, (readers.get(t) ?? 0) + 1)
   const steps = new Map<Node, Step>()
   for (const node of computed) {
-    const fused = options.fuse ? fuseOnto(node, steps, readers, options) : undefined
+    const fused = options.fuse
+      ? (fuseOnto(node, steps, readers, options) ?? fuseOver(node, steps, readers, options))
+      : undefined
     if (fused) {
       steps.delete(storageOf(node.inputs[0]!).node!)
       steps.set(node, fused)
@@ -58,14 +61,23 @@ export function lowerAndFuse(nodes: readonly Node[], options: FuseOptions): Step
   return [...steps.values()]
 }
 
-function lowerNode(node: Node, { limits, software, variant }: FuseOptions): Step {
+function lowerNode(node: Node, options: FuseOptions): Step {
+  return lowering(options, (context) => node.operation.lower(node, context), [node])!
+}
+
+/** A step of what `lower` returns, with the temporaries and choices it asked for. */
+function lowering(
+  { limits, software, variant }: FuseOptions,
+  lower: (context: LowerContext) => Dispatch[] | undefined,
+  nodes: readonly Node[],
+): Step | undefined {
   const scratch: Tensor[] = []
   const choices: Choice[] = []
   const context: LowerContext = {
     limits,
     software,
-    scratch(shape, dtype = 'f32') {
-      const t = scratchTensor(shape, dtype)
+    scratch(shape, dtype = 'f32', exact = false) {
+      const t = scratchTensor(shape, dtype, exact)
       scratch.push(t)
       return t
     },
@@ -76,7 +88,37 @@ function lowerNode(node: Node, { limits, software, variant }: FuseOptions): Step
       return variants[wish !== undefined && wish in variants ? wish : preferred]!()
     },
   }
-  return { node, nodes: [node], dispatches: node.operation.lower(node, context).map(onStorage), scratch, choices }
+  const dispatches = lower(context)?.map(onStorage)
+  return dispatches && { node: nodes.at(-1)!, nodes, dispatches, scratch, choices }
+}
+
+/** The step that makes the node's first input, where nobody else wants that input. */
+function onlyProducer(
+  node: Node,
+  steps: ReadonlyMap<Node, Step>,
+  readers: ReadonlyMap<Tensor, number>,
+  kept: ReadonlySet<Tensor>,
+): { source: Tensor; producer: Step } | undefined {
+  const source = node.inputs[0] && storageOf(node.inputs[0])
+  const producer = source?.node && steps.get(source.node)
+  if (!source || !producer || readers.get(source) !== 1 || kept.has(source)) return undefined
+  return mustStayBefore(producer, source, steps) ? undefined : { source, producer }
+}
+
+/** A step that does the work of the node and of its producer's step at once, where the operation knows how. */
+function fuseOver(
+  node: Node,
+  steps: ReadonlyMap<Node, Step>,
+  readers: ReadonlyMap<Tensor, number>,
+  options: FuseOptions,
+): Step | undefined {
+  const { over } = node.operation
+  const found = over && onlyProducer(node, steps, readers, options.kept)
+  if (!found || node.inputs.slice(1).some((t) => storageOf(t) === found.source)) return undefined
+  const { nodes } = found.producer
+  const step = lowering(options, (context) => over!(node, nodes, context), [...nodes, node])
+  const fits = (d: Dispatch) => countBindings(d, options.maxBinding) <= options.limits.maxStorageBuffersPerShaderStage
+  return step?.dispatches.every(fits) ? step : undefined
 }
 
 /** The producer's step with this node's piece appended, or undefined where that is not possible. */
@@ -87,18 +129,17 @@ function fuseOnto(
   options: FuseOptions,
 ): Step | undefined {
   const own = node.operation.piece?.(node)
-  const source = node.inputs[0] && storageOf(node.inputs[0])
-  const producer = source?.node && steps.get(source.node)
-  if (!own || !producer || !source || readers.get(source) !== 1 || options.kept.has(source)) return undefined
+  const found = own && onlyProducer(node, steps, readers, options.kept)
+  if (!found) return undefined
+  const { source, producer } = found
   const piece = pieceOnStorage(own)
   const last = producer.dispatches.at(-1)
   if (!last || last.bind.y !== source || !hasEpilogue(last.kernel)) return undefined
   // The producer must not be read by its own epilogue through another operand (that value does not exist yet).
   if (Object.values(piece.bind ?? {}).includes(source)) return undefined
-  if (mustStayBefore(producer, source, steps)) return undefined
-  if (countBindings(last, piece, options.maxBinding) > options.limits.maxStorageBuffersPerShaderStage) return undefined
   const output = node.outputs[0]!
   const merged: Dispatch = { ...last, bind: { ...last.bind, y: output }, epilogue: [...(last.epilogue ?? []), piece] }
+  if (countBindings(merged, options.maxBinding) > options.limits.maxStorageBuffersPerShaderStage) return undefined
   const dispatches = [...producer.dispatches.slice(0, -1), merged]
   return { ...producer, node, nodes: [...producer.nodes, node], dispatches }
 }
@@ -117,13 +158,8 @@ function mustStayBefore(producer: Step, source: Tensor, steps: ReadonlyMap<Node,
   })
 }
 
-function countBindings(dispatch: Dispatch, piece: Piece, maxBinding: number): number {
-  const operands = [
-    ...Object.values(dispatch.bind),
-    ...(dispatch.epilogue ?? []).flatMap((p) => Object.values(p.bind ?? {})),
-    ...Object.values(piece.bind ?? {}),
-  ]
-  return operands.reduce((n, t) => n + segmentCount(t, maxBinding), 0)
+function countBindings(dispatch: Dispatch, maxBinding: number): number {
+  return operandsOf(dispatch).reduce((n, t) => n + segmentCount(bytesOf(t), maxBinding), 0)
 }
 
 const toStorage = (bind: Readonly<Record<string, Tensor>> = {}): Record<string, Tensor> =>

@@ -1,8 +1,10 @@
 /** The GPU: adapter, device, limits, compiled kernels, resident leaves, and what has been counted. */
 import { isSoftwareAdapter } from './adapter.ts'
 import { GpuError } from './errors.ts'
-import { requestGpuAdapter } from './platform.ts'
+import { requestGpuAdapter, tuneStore } from './platform.ts'
+import { kernelsVersion } from './shaders.gen.ts'
 import { bytesOf, type Tensor } from './tensor.ts'
+import type { TunePlace, Winners } from './tune-store.ts'
 
 export interface Gpu {
   readonly device: GPUDevice
@@ -19,6 +21,10 @@ export interface Gpu {
   readonly pipelines: Map<string, Promise<CompiledKernel>>
   /** GPU buffers of parameters and constants, shared by all programs. */
   readonly resident: Map<Tensor, GPUBuffer>
+  /** The fastest variant by choice, as far as it was measured here or before (see tune.ts). */
+  readonly tuning: Map<string, string>
+  /** What those measurements hold for. */
+  readonly tunedAt: TunePlace
   /** The first error the device reported since the last check; thrown by the next read. */
   fault: GpuError | undefined
   /** Rejects with the reason when the device is lost. Race it with anything that waits for the GPU. */
@@ -45,8 +51,20 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const adapter = options.adapter ?? (await requestGpuAdapter())
   const wanted = ['timestamp-query', 'subgroups', 'shader-f16'] as const
   const features = wanted.filter((f) => adapter.features.has(f))
-  const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: largestLimits(adapter) })
   const info = adapter.info
+  const limits = largestLimits(adapter)
+  const maxBinding = Math.min(
+    options.maxBinding ?? Number.POSITIVE_INFINITY,
+    adapter.limits.maxStorageBufferBindingSize,
+  )
+  const known = [info.vendor, info.architecture, info.device, info.description, ...features, maxBinding]
+  const tunedAt = { adapter: known.join(', '), kernels: kernelsVersion }
+  const [device, winners] = await Promise.all([
+    adapter.requestDevice({ requiredFeatures: features, requiredLimits: limits }),
+    tuneStore()
+      .then((store) => store.load(tunedAt))
+      .catch((): Winners => ({})),
+  ])
   const software = isSoftwareAdapter(adapter)
   const label = info.description || info.device || `${info.vendor} ${info.architecture}`
   let reject: (e: GpuError) => void
@@ -60,10 +78,12 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     software,
     limits: device.limits,
     features: new Set(features),
-    maxBinding: Math.min(options.maxBinding ?? Number.POSITIVE_INFINITY, device.limits.maxStorageBufferBindingSize),
+    maxBinding,
     counters: { buffers: 0, bytes: 0 },
     pipelines: new Map(),
     resident: new Map(),
+    tuning: new Map(Object.entries(winners)),
+    tunedAt,
     fault: undefined,
     lost,
   }

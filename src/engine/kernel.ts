@@ -1,13 +1,14 @@
-/** Compiled kernels: assembled text -> reflection -> layout and pipeline. Layouts come from the shader, never by hand. */
-import { type VariableInfo, WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js'
+/** Compiled kernels: assembled text -> interface -> layout and pipeline. Layouts come from the shader, never by hand. */
 import { GpuError } from './errors.ts'
 import type { CompiledKernel, Gpu } from './gpu.ts'
+import { readInterface, type Variable } from './interface.ts'
+import { storeAsHalf, storedBytes } from './precision.ts'
 import { assemble, splitOperand } from './source.ts'
-import { bytesOf, type Dispatch, type Tensor } from './tensor.ts'
+import { type Dispatch, sizeOf, type Tensor } from './tensor.ts'
 
 /** What one binding of a kernel holds. */
 export type Binding =
-  | { readonly kind: 'uniform'; readonly info: VariableInfo }
+  | { readonly kind: 'uniform'; readonly info: Variable }
   | {
       readonly kind: 'storage'
       readonly tensor: Tensor
@@ -27,30 +28,23 @@ function segmentBytes(maxBinding: number): number {
   return Math.floor(maxBinding / 256) * 256
 }
 
-/** In how many bindings an operand is bound. */
-export function segmentCount(tensor: Tensor, maxBinding: number): number {
-  return bytesOf(tensor) <= maxBinding ? 1 : Math.ceil(bytesOf(tensor) / segmentBytes(maxBinding))
-}
-
-const reflections = new Map<string, VariableInfo[]>()
-
-/** Bindings by reflection. Only the shader's interface is parsed: unrolled bodies are long and say nothing about it. */
-function reflect(code: string): VariableInfo[] {
-  const text = (code.match(/^struct \w+ \{[^}]*\}|^@group\(.*;$/gm) ?? []).join('\n')
-  let found = reflections.get(text)
-  if (!found) {
-    found = new WgslReflect(text).getBindGroups()[0] ?? []
-    reflections.set(text, found)
-  }
-  return found
+/** In how many bindings an operand of so many bytes is bound. */
+export function segmentCount(bytes: number, maxBinding: number): number {
+  return bytes <= maxBinding ? 1 : Math.ceil(bytes / segmentBytes(maxBinding))
 }
 
 /**
  * Assembles a dispatch's kernel and matches its bindings with the dispatch's operands.
  * @param maxBinding largest storage binding in bytes; larger operands are bound in segments.
+ * @param half operands that are stored as f16.
  * @throws GpuError 'internal' when an operand is missing or unknown; 'limit' when segments do not fit the adapter.
  */
-export function prepareKernel(gpu: Gpu, dispatch: Dispatch, maxBinding: number): Kernel {
+export function prepareKernel(
+  gpu: Gpu,
+  dispatch: Dispatch,
+  maxBinding: number,
+  half: ReadonlySet<Tensor> = new Set(),
+): Kernel {
   const { code: assembled, pieceOperands } = assemble(dispatch.kernel, dispatch.constants, dispatch.epilogue)
   const operands = new Map<string, Tensor>(Object.entries(dispatch.bind))
   for (const [variable, { piece, name }] of pieceOperands) {
@@ -59,21 +53,24 @@ export function prepareKernel(gpu: Gpu, dispatch: Dispatch, maxBinding: number):
   const segment = segmentBytes(maxBinding)
   let code = assembled
   for (const [name, tensor] of operands) {
-    const count = segmentCount(tensor, maxBinding)
+    if (half.has(tensor)) code = storeAsHalf(code, name)
+    const count = segmentCount(storedBytes(tensor, half), maxBinding)
     if (count > 1) code = splitOperand(code, name, count, segment / elementBytes(code, name))
   }
   code = sizedArrays(code, operands, maxBinding)
+  if ([...operands.values()].some((t) => half.has(t))) code = `enable f16;\n${code}`
   const unused = new Set(operands.keys())
-  const bindings = reflect(code).map((info): Binding => {
-    if (info.resourceType === 0) return { kind: 'uniform', info }
+  const bindings = readInterface(code).map((info): Binding => {
+    if (info.kind === 'uniform') return { kind: 'uniform', info }
     const part = /^(\w+)_seg(\d+)$/.exec(info.name)
     const name = part && operands.has(part[1]!) ? part[1]! : info.name
     const tensor = operands.get(name)
     if (!tensor) throw new GpuError('internal', `${dispatch.kernel}: operand ${info.name} was not given`)
     unused.delete(name)
     const offset = name === info.name ? 0 : Number(part![2]) * segment
-    const size = name === info.name ? bytesOf(tensor) : Math.min(segment, bytesOf(tensor) - offset)
-    return { kind: 'storage', tensor, writes: info.access === 'read_write', offset, size }
+    const bytes = storedBytes(tensor, half)
+    const size = name === info.name ? bytes : Math.min(segment, bytes - offset)
+    return { kind: 'storage', tensor, writes: info.writes, offset, size }
   })
   if (unused.size > 0) throw new GpuError('internal', `${dispatch.kernel} has no operands ${[...unused].join(', ')}`)
   const storage = bindings.filter((b) => b.kind === 'storage').length
@@ -99,9 +96,9 @@ function sizedArrays(code: string, operands: ReadonlyMap<string, Tensor>, maxBin
       const [, name = variable, part] = /^(\w+)_seg(\d+)$/.exec(variable) ?? []
       const tensor = operands.get(name) ?? operands.get(variable)
       if (!tensor) return line
-      const bytes =
-        part && operands.has(name) ? Math.min(segment, bytesOf(tensor) - Number(part) * segment) : bytesOf(tensor)
-      const length = Math.floor(bytes / bytesOfElement(element))
+      const whole = Math.floor(sizeOf(tensor.shape) / lanesOf(element))
+      const most = segment / bytesOfElement(element)
+      const length = part && operands.has(name) ? Math.min(most, whole - Number(part) * most) : whole
       return length > 0 ? `${head}, ${length}>;` : line
     },
   )
@@ -112,7 +109,11 @@ function elementBytes(code: string, name: string): number {
 }
 
 function bytesOfElement(type: string): number {
-  return type.startsWith('vec4') ? 16 : type.startsWith('vec2') ? 8 : 4
+  return lanesOf(type) * (type === 'f16' ? 2 : 4)
+}
+
+function lanesOf(type: string): number {
+  return type.startsWith('vec4') ? 4 : type.startsWith('vec2') ? 2 : 1
 }
 
 /** Compiles a kernel (cached by its text). Rejects with a GpuError that names the kernel. */
@@ -149,27 +150,25 @@ async function createPipeline(gpu: Gpu, kernel: Kernel, label: string): Promise<
   }
 }
 
-/** Packs values into a uniform struct by its reflected layout. @throws GpuError 'internal' for a missing or unknown field. */
+/** Packs values into a uniform struct by its layout in the shader. @throws GpuError 'internal' for a missing or unknown field. */
 export function packUniforms(
-  info: VariableInfo,
+  info: Variable,
   values: Readonly<Record<string, number | readonly number[]>>,
   into = new ArrayBuffer(Math.ceil(info.size / 16) * 16),
 ): ArrayBuffer {
   const view = new DataView(into)
-  const members = info.members ?? []
   for (const name of Object.keys(values)) {
-    if (!members.some((m) => m.name === name))
+    if (!info.fields.some((field) => field.name === name))
       throw new GpuError('internal', `uniform ${info.name} has no field ${name}`)
   }
-  for (const { name, offset, type } of members) {
+  for (const { name, offset, type } of info.fields) {
     const value = values[name]
     if (value === undefined) continue
-    const element = (type as { format?: { name: string } }).format?.name ?? type.name
     const list = typeof value === 'number' ? [value] : value
     list.forEach((v, k) => {
       const at = offset + 4 * k
-      if (/f32|f$/.test(element)) view.setFloat32(at, v, true)
-      else if (/i32|i$/.test(element)) view.setInt32(at, v, true)
+      if (type === 'f32') view.setFloat32(at, v, true)
+      else if (type === 'i32') view.setInt32(at, v, true)
       else view.setUint32(at, v, true)
     })
   }

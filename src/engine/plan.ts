@@ -4,7 +4,8 @@ import { reachable } from './backward.ts'
 import { lowerAndFuse, operandsOf, type Step } from './fuse.ts'
 import type { Gpu } from './gpu.ts'
 import { type Lifetime, type MemoryPlan, planMemory } from './memory.ts'
-import { bytesOf, type Choice, type Node, storageOf, type Tensor } from './tensor.ts'
+import { halfStored, type Precision, storedBytes } from './precision.ts'
+import { type Choice, type Node, storageOf, type Tensor } from './tensor.ts'
 
 export interface CompileOptions {
   /** Nodes that change leaves in place and must run (optimizer steps, running statistics). */
@@ -13,8 +14,15 @@ export interface CompileOptions {
   frozen?: boolean
   /** False: no elementwise fusion (the reference for tests and benchmarks). Default true. */
   fuse?: boolean
-  /** Which variant of a kernel to take where there are several; undefined: the one preferred for this adapter. */
+  /** Which variant of a kernel to take where there are several; undefined: the fastest known, see gpu.tuning. */
   variant?: (choice: Choice) => string | undefined
+  /** `tune` of tune.ts: variants that nobody has measured on this adapter are measured first. Default: they are not. */
+  tune?: (gpu: Gpu, outputs: readonly Tensor[], options: CompileOptions) => Promise<unknown>
+  /**
+   * How large intermediate values are stored; 'f16' halves their memory and traffic, and the adapter must have
+   * shader-f16. Arithmetic, sums, leaves and outputs are f32 with both. Default 'f32'.
+   */
+  precision?: Precision
   /** Refuse programs whose planned GPU memory exceeds this many bytes. */
   memoryLimit?: number
 }
@@ -39,13 +47,33 @@ export interface Plan {
   readonly residents: readonly Tensor[]
   readonly fixed: readonly Tensor[]
   readonly temporaries: MemoryPlan<Tensor>
+  /** Tensors that are stored as f16. */
+  readonly half: ReadonlySet<Tensor>
 }
 
 /**
  * Plans a program: which kernels run in which order, and what memory that takes.
  * @param outputs tensors the caller wants to read.
+ * @throws GpuError 'unavailable' for precision 'f16' on an adapter without it.
  */
 export function planProgram(gpu: Gpu, outputs: readonly Tensor[], options: CompileOptions = {}): Plan {
+  const plan = planVariants(gpu, outputs, options, (choice) => gpu.tuning.get(choiceKey(choice)))
+  if (plan.memory.total <= (options.memoryLimit ?? Number.POSITIVE_INFINITY)) return plan
+  // The fastest variants may take more memory than those preferred without measuring.
+  return planVariants(gpu, outputs, options, () => undefined)
+}
+
+/** A choice by what it is about: the same on every program with the same shapes. */
+export function choiceKey({ name, key }: Choice): string {
+  return `${name} ${key}`
+}
+
+function planVariants(
+  gpu: Gpu,
+  outputs: readonly Tensor[],
+  options: CompileOptions,
+  fastest: (choice: Choice) => string | undefined,
+): Plan {
   const effects = options.effects ?? []
   const nodes = reachable(outputs, effects)
   const kept = outputs.map(storageOf)
@@ -64,14 +92,17 @@ export function planProgram(gpu: Gpu, outputs: readonly Tensor[], options: Compi
     maxBinding: gpu.maxBinding,
     kept: fixed,
     fuse: options.fuse ?? true,
-    variant: options.variant,
+    variant: (choice: Choice) => options.variant?.(choice) ?? fastest(choice),
   }
   const once = lowerAndFuse(onceNodes, fuse)
   const steps = lowerAndFuse(stepNodes, fuse)
-  const temporaries = planMemory([...lifetimes(once, fixed, 0), ...lifetimes(steps, fixed, once.length)])
+  const exact = new Set([...kept, ...effects.flatMap((n) => n.inputs.map(storageOf))])
+  const half = options.precision === 'f16' ? halfStored(gpu, [...once, ...steps].flatMap(tensorsOf), exact) : NONE
+  const bytes = (t: Tensor) => storedBytes(t, half)
+  const temporaries = planMemory([...lifetimes(once, fixed, 0, bytes), ...lifetimes(steps, fixed, once.length, bytes)])
   const inputs = [...leaves].filter((t) => t.leaf!.kind === 'input')
   const residents = [...leaves].filter((t) => t.leaf!.kind !== 'input')
-  const sum = (tensors: Iterable<Tensor>) => [...tensors].reduce((s, t) => s + bytesOf(t), 0)
+  const sum = (tensors: Iterable<Tensor>) => [...tensors].reduce((s, t) => s + bytes(t), 0)
   const memory = {
     temporaries: temporaries.buffers.reduce((a, b) => a + b, 0),
     fixed: sum(inputs) + sum(fixed),
@@ -79,7 +110,7 @@ export function planProgram(gpu: Gpu, outputs: readonly Tensor[], options: Compi
   }
   const total = memory.temporaries + memory.fixed + memory.resident
   const report = { ...memory, total }
-  return { memory: report, once, steps, inputs, residents, fixed: [...fixed], temporaries }
+  return { memory: report, once, steps, inputs, residents, fixed: [...fixed], temporaries, half }
 }
 
 /** Nodes whose values cannot change between runs. */
@@ -92,18 +123,27 @@ function constantNodes(nodes: readonly Node[], frozen: boolean): Set<Node> {
   return found
 }
 
-function lifetimes(steps: readonly Step[], fixed: ReadonlySet<Tensor>, base: number): Lifetime<Tensor>[] {
+const NONE: ReadonlySet<Tensor> = new Set()
+
+const tensorsOf = (step: Step): Tensor[] => [...step.dispatches.flatMap(operandsOf), ...step.scratch]
+
+function lifetimes(
+  steps: readonly Step[],
+  fixed: ReadonlySet<Tensor>,
+  base: number,
+  bytes: (t: Tensor) => number,
+): Lifetime<Tensor>[] {
   const spans = new Map<Tensor, { first: number; last: number }>()
   steps.forEach((step, k) => {
     const at = base + k
-    for (const t of new Set([...step.dispatches.flatMap(operandsOf), ...step.scratch])) {
+    for (const t of new Set(tensorsOf(step))) {
       if (t.leaf || fixed.has(t)) continue
       const span = spans.get(t)
       if (span) span.last = at
       else spans.set(t, { first: at, last: at })
     }
   })
-  return [...spans].map(([key, span]) => ({ key, bytes: bytesOf(key), ...span }))
+  return [...spans].map(([key, span]) => ({ key, bytes: bytes(key), ...span }))
 }
 
 export interface ProgramBuffers {

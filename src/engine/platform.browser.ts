@@ -1,4 +1,5 @@
 import { NoAdapterError, type Platform } from './adapter.ts'
+import { indexedDbTuneStore } from './tune-store.browser.ts'
 
 /** The browser's own WebGPU. */
 export const browserPlatform: Platform = {
@@ -13,6 +14,7 @@ export const browserPlatform: Platform = {
         'Switch it on in the settings (in Chromium see chrome://gpu) and load the page again.',
     )
   },
+  winners: indexedDbTuneStore,
   close() {},
 }
 

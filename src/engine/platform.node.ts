@@ -1,11 +1,12 @@
 import { constants } from 'node:os'
 import { adapterName, isSoftwareAdapter, NoAdapterError, type Platform } from './adapter.ts'
-import { type SoftwareGpu, softwareGpu } from './software.node.ts'
+import { softwareGpu } from './software.node.ts'
+import { fileTuneStore } from './tune-store.node.ts'
 
 /** Which adapter the user wants (environment variable VOXPLAIN_ADAPTER): hardware first, or only one of the two. */
 type Wish = 'auto' | 'hardware' | 'software'
 
-/** By its command line. Held, because Dawn stops working on its promises once the GPU object is collected. */
+/** By its command line and driver. Held, because Dawn stops working on its promises once the GPU object is collected. */
 const dawns = new Map<string, GPU>()
 
 /**
@@ -15,6 +16,8 @@ const dawns = new Map<string, GPU>()
  * - `VOXPLAIN_ADAPTER`: `auto` (default: hardware first, then software), `hardware`, or `software`.
  * - `VOXPLAIN_DAWN_TOGGLES`: Dawn toggles to switch on, or off with a leading `-`, separated by commas,
  *   e.g. `skip_validation,disable_robustness`. They come after the toggles of the request.
+ * - `VK_DRIVER_FILES` (or its old name `VK_ICD_FILENAMES`): the Vulkan driver to use, by the path of its manifest. It is
+ *   tried first, also for `VOXPLAIN_ADAPTER=software`: that is how to compute on Mesa's lavapipe.
  */
 export const nodePlatform: Platform = {
   name: 'node',
@@ -25,25 +28,31 @@ export const nodePlatform: Platform = {
     const options = dawnOptions([...toggles, ...(process.env.VOXPLAIN_DAWN_TOGGLES ?? '').split(',')])
     // One Dawn for all devices with the same options: a second one shares the driver's threads, and they do not agree.
     const find = async (): Promise<GPUAdapter | null> => {
-      const key = options.join(' ')
+      const key = [...options, namedDriver()].join(' ')
       const dawn = dawns.get(key) ?? create(options)
       const adapter = await dawn.requestAdapter({ powerPreference: 'high-performance' })
       if (adapter) dawns.set(key, dawn)
       return adapter
     }
-    let adapter = wish !== 'software' && mayHaveDriver() ? await find() : null
+    const named = namedDriver()
+    const found = (wish !== 'software' || named) && mayHaveDriver() ? await find() : null
+    if (found && !isSoftwareAdapter(found) && wish !== 'software') return found
     if (wish === 'hardware') {
-      if (adapter && !isSoftwareAdapter(adapter)) return adapter
       throw new NoAdapterError(
-        `No hardware GPU found (VOXPLAIN_ADAPTER=hardware${adapter ? `; there is only ${adapterName(adapter)}` : ''}). ` +
+        `No hardware GPU found (VOXPLAIN_ADAPTER=hardware${found ? `; there is only ${adapterName(found)}` : ''}). ` +
           'Install its Vulkan driver, or leave VOXPLAIN_ADAPTER out to compute on the CPU.',
       )
     }
-    adapter ??= loadSoftwareGpu() ? await find() : null
+    const usable = found && isSoftwareAdapter(found) ? found : null
+    const adapter = usable ?? (loadSoftwareGpu() ? await find() : null)
     if (!adapter) throw new NoAdapterError(noAdapterMessage())
-    if (isSoftwareAdapter(adapter)) announce(adapter, wish)
+    announce(
+      adapter,
+      wish === 'software' ? 'as asked' : `no hardware GPU found${named ? ` with the driver ${named}` : ''}`,
+    )
     return adapter
   },
+  winners: fileTuneStore,
   close() {
     dawns.clear()
   },
@@ -63,9 +72,19 @@ function dawnOptions(toggles: readonly string[]): string[] {
   return [`enable-dawn-features=${on}`, ...(off.length ? [`disable-dawn-features=${off}`] : [])]
 }
 
+/** The driver that the environment names, for Khronos' Vulkan loader. */
+function namedDriver(): string | undefined {
+  return process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES
+}
+
 /** False where Dawn would only complain on stderr that there is no Vulkan library. */
 function mayHaveDriver(): boolean {
-  return process.platform !== 'linux' || loadLibrary('libvulkan.so.1')
+  return process.platform !== 'linux' || loadVulkan(namedDriver() !== undefined)
+}
+
+/** Loads the Vulkan loader: the system's, or, where it has none and `own` is set, that of our npm dependency. */
+function loadVulkan(own: boolean): boolean {
+  return loadLibrary('libvulkan.so.1') || (own && loadLibrary(softwareGpu()?.library))
 }
 
 /**
@@ -74,16 +93,17 @@ function mayHaveDriver(): boolean {
  * Dawn opens `libvulkan.so.1` by name. A library of that name that is already loaded is found first, so loading ours
  * by path is enough where the system has none: no need to start the process again with another LD_LIBRARY_PATH.
  */
-function loadSoftwareGpu(): SoftwareGpu | undefined {
+function loadSoftwareGpu(): boolean {
   const software = softwareGpu()
-  if (!software || !(loadLibrary('libvulkan.so.1') || loadLibrary(software.library))) return undefined
+  if (!software || !loadVulkan(true)) return false
   process.env.VK_DRIVER_FILES = software.driver
   process.env.VK_ICD_FILENAMES = software.driver
-  return software
+  return true
 }
 
 /** Loads a shared library that is no Node addon, and keeps it loaded. Returns whether it could be loaded. */
-function loadLibrary(path: string): boolean {
+function loadLibrary(path: string | undefined): boolean {
+  if (path === undefined) return false
   const RTLD_NODELETE = 0x1000
   try {
     process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_NOW | RTLD_NODELETE)
@@ -95,10 +115,9 @@ function loadLibrary(path: string): boolean {
 }
 
 /** Says it once, and once for all processes that this one starts. */
-function announce(adapter: GPUAdapter, wish: Wish): void {
+function announce(adapter: GPUAdapter, why: string): void {
   if (process.env.VOXPLAIN_SOFTWARE_ANNOUNCED) return
   process.env.VOXPLAIN_SOFTWARE_ANNOUNCED = '1'
-  const why = wish === 'software' ? 'as asked' : 'no hardware GPU found'
   process.stderr.write(`voxplain: ${why}; using the software adapter ${adapterName(adapter)} (slow)\n`)
 }
 

@@ -3,6 +3,7 @@
  * The rest of the engine sees only this file.
  */
 import type { AdapterRequest, Platform } from './adapter.ts'
+import type { TuneStore } from './tune-store.ts'
 
 let chosen: Platform | undefined
 
@@ -13,13 +14,22 @@ export function usePlatform(platform: Platform): void {
 
 /** An adapter of this place: hardware first, software where there is none. Throws NoAdapterError. */
 export async function requestGpuAdapter(request?: AdapterRequest): Promise<GPUAdapter> {
-  chosen ??= isNode() ? await nodePlatform() : (await import('./platform.browser.ts')).browserPlatform
-  return chosen.requestAdapter(request)
+  return (await platform()).requestAdapter(request)
+}
+
+/** Where this place keeps the winners of tuning. */
+export async function tuneStore(): Promise<TuneStore> {
+  return (await platform()).winners
 }
 
 /** Lets go of the GPU, so that a Node process can end. Destroy devices first. */
 export function closePlatform(): void {
   chosen?.close()
+}
+
+async function platform(): Promise<Platform> {
+  chosen ??= isNode() ? await nodePlatform() : (await import('./platform.browser.ts')).browserPlatform
+  return chosen
 }
 
 function isNode(): boolean {

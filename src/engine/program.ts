@@ -83,8 +83,8 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
   const bufferOf = (view: Tensor): GPUBuffer => {
     const tensor = storageOf(view)
     const buffer = buffers.of.get(tensor) ?? gpu.resident.get(tensor)
-    const shared = plan.temporaries.place.has(tensor)
-    if (!buffer || shared) {
+    const hidden = plan.temporaries.place.has(tensor) || plan.half.has(tensor)
+    if (!buffer || hidden) {
       throw new GpuError(
         'internal',
         `a tensor of shape ${formatShape(tensor.shape)} is not an input, parameter or output of this program`,

@@ -3,6 +3,7 @@
  *
  *   const NAME: TYPE = default;        a constant, given by name
  *   //@include folder/file             shared functions, appended
+ *   //@paste folder/file               lines that several kernels share, in place of this one
  *   //@slot epilogue ... //@end        a function with a default body, replaced by a chain of pieces
  *   //@unroll I 0..TILE ... //@end I   lines repeated for I = 0, 1, ...; $(2 * I) is computed in them; TILE is a constant
  *
@@ -35,20 +36,25 @@ export function assemble(kernel: string, constants: Constants = {}, epilogue: re
   let code = includeFiles(file(kernel), new Set())
   code = setConstants(code, constants, kernel)
   const pieceOperands = new Map<string, { piece: number; name: string }>()
-  if (epilogue.length > 0) {
-    const slot = /^\/\/@slot epilogue$[\s\S]*?^\/\/@end$/m
-    if (!slot.test(code)) throw new GpuError('internal', `${kernel} has no epilogue slot`)
-    const parts = epilogue.map((piece, k) => renamedPiece(piece, k, pieceOperands))
-    const calls = epilogue.reduce((inner, _, k) => `apply_${k}(${inner}, i)`, 'v')
+  const parts = epilogue.map((piece, k) => renamedPiece(piece, k, pieceOperands))
+  for (const name of new Set(epilogue.map(slotOf))) {
+    const slot = new RegExp(`^//@slot ${name}$[\\s\\S]*?^//@end$`, 'm')
+    if (!slot.test(code)) throw new GpuError('internal', `${kernel} has no ${name} slot`)
+    const fills = [...epilogue.keys()].filter((k) => slotOf(epilogue[k]!) === name)
+    const calls = fills.reduce((inner, k) => `apply_${k}(${inner}, i)`, 'v')
+    const functions = fills.map((k) => parts[k]).join('\n')
     // A replacer function, so that `$` in the code is not taken for a pattern.
-    code = code.replace(slot, () => `${parts.join('\n')}\nfn epilogue(v: f32, i: u32) -> f32 { return ${calls}; }`)
+    code = code.replace(slot, () => `${functions}\nfn ${name}(v: f32, i: u32) -> f32 { return ${calls}; }`)
   }
   return { code: numberBindings(unroll(code)), pieceOperands }
 }
 
+const slotOf = (piece: Piece): string => piece.slot ?? 'epilogue'
+
 function includeFiles(text: string, seen: Set<string>): string {
   const tail: string[] = []
-  const body = text.replace(/^\/\/@include (\S+)$/gm, (_, name: string) => {
+  const pasted = text.replace(/^[ ]*\/\/@paste (\S+)$/gm, (_, name: string) => file(name).trimEnd())
+  const body = pasted.replace(/^\/\/@include (\S+)$/gm, (_, name: string) => {
     if (!seen.has(name)) {
       seen.add(name)
       tail.push(includeFiles(file(name), seen))
@@ -99,17 +105,18 @@ const SUM = /\$\(([^()]*(?:\([^()]*\)[^()]*)*)\)/g
 
 /** Copies the lines of each unroll block for every value of its index; bounds and `$(...)` are integer arithmetic. */
 function unroll(text: string): string {
-  const block = /^[ ]*\/\/@unroll (\w+) ([^\n.]+)\.\.([^\n]+)\n([\s\S]*?)^[ ]*\/\/@end \1\n/m
   const known = integerConstants(text)
-  let code = text
-  for (let match = block.exec(code); match; match = block.exec(code)) {
-    const [whole, name, first, last, body] = match as unknown as [string, string, string, string, string]
+  return expand(text, known).replace(SUM, (_, sum: string) => String(evaluateInteger(sum, known)))
+}
+
+function expand(text: string, known: ReadonlyMap<string, number>): string {
+  const block = /^[ ]*\/\/@unroll (\w+) ([^\n.]+)\.\.([^\n]+)\n([\s\S]*?)^[ ]*\/\/@end \1\n/gm
+  return text.replace(block, (_, name: string, first: string, last: string, body: string) => {
     const copies: string[] = []
     const end = evaluateInteger(last, known)
-    for (let k = evaluateInteger(first, known); k < end; k++) copies.push(atIndex(body, name, k))
-    code = code.slice(0, match.index) + copies.join('') + code.slice(match.index + whole.length)
-  }
-  return code.replace(SUM, (_, sum: string) => String(evaluateInteger(sum, known)))
+    for (let k = evaluateInteger(first, known); k < end; k++) copies.push(expand(atIndex(body, name, k), known))
+    return copies.join('')
+  })
 }
 
 /** The body of an unroll block for one value of its index: I inside `$(...)` and in the bounds of inner blocks. */
@@ -156,13 +163,26 @@ export function splitOperand(code: string, name: string, count: number, segment:
   const stores = ids.map((k) => (k === count - 1 ? `${at(k)} = v;` : `${upTo(k)} { ${at(k)} = v; return; }`))
   const functions = [`fn ${name}_load(i: u32) -> ${element} { ${loads.join(' ')} }`]
   if (access === 'read_write') functions.push(`fn ${name}_store(i: u32, v: ${element}) { ${stores.join(' ')} }`)
-  // Comments speak of name[index] too, and not as statements.
-  const bare = code.replace(/\/\/.*$/gm, '')
-  const body = rewriteAccesses(bare.replace(line, '//@here'), name)
-  return numberBindings(body.replace('//@here', [...variables, ...functions].join('\n')))
+  const body = rewriteAccesses(code, name, {
+    load: (index) => `${name}_load(${index})`,
+    store: (index, value) => `${name}_store(${index}, ${value});`,
+  })
+  return numberBindings(body.replace(line, () => [...variables, ...functions].join('\n')))
 }
 
-function rewriteAccesses(code: string, name: string): string {
+/** What becomes of the accesses to a storage array, given the text of the index and of the value assigned. */
+export interface Accesses {
+  load(index: string): string
+  store(index: string, value: string): string
+}
+
+/** Rewrites every `name[index]` and `name[index] = value;` of a kernel, and drops its comments. */
+export function rewriteAccesses(code: string, name: string, to: Accesses): string {
+  // Comments speak of name[index] too, and not as statements.
+  return rewriteBare(code.replace(/\/\/.*$/gm, ''), name, to)
+}
+
+function rewriteBare(code: string, name: string, to: Accesses): string {
   const use = new RegExp(`(?<![\\w.])${name}\\[`, 'g')
   let out = ''
   let from = 0
@@ -170,14 +190,14 @@ function rewriteAccesses(code: string, name: string): string {
     let depth = 1
     let end = m.index + m[0].length
     for (; depth > 0 && end < code.length; end++) depth += code[end] === '[' ? 1 : code[end] === ']' ? -1 : 0
-    const index = rewriteAccesses(code.slice(m.index + m[0].length, end - 1), name)
+    const index = rewriteBare(code.slice(m.index + m[0].length, end - 1), name, to)
     const store = /^\s*=(?!=)\s*([^;]*);/.exec(code.slice(end))
     out += code.slice(from, m.index)
     if (store) {
-      out += `${name}_store(${index}, ${rewriteAccesses(store[1]!, name)});`
+      out += to.store(index, rewriteBare(store[1]!, name, to))
       from = end + store[0].length
     } else {
-      out += `${name}_load(${index})`
+      out += to.load(index)
       from = end
     }
     use.lastIndex = from

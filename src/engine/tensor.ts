@@ -15,6 +15,8 @@ export interface Tensor {
   readonly node: Node | undefined
   readonly leaf: Leaf | undefined
   readonly id: number
+  /** True for partial sums and the like, which are stored as f32 whatever the program's precision. */
+  readonly exact?: boolean
 }
 
 /** Where a leaf's values come from. An input is written by the host for each run; a parameter lives on the GPU and is
@@ -41,6 +43,12 @@ export interface Operation {
   readonly name: string
   /** Dispatches that compute the node's outputs from its inputs. */
   lower(node: Node, context: LowerContext): Dispatch[]
+  /**
+   * Dispatches that compute the node together with the one that makes its first input, whose own output then never
+   * reaches memory; undefined where these nodes, shapes or this adapter do not allow it.
+   * @param before the nodes of the step that makes the first input: one, and the elementwise ones that ride on it.
+   */
+  over?(node: Node, before: readonly Node[], context: LowerContext): Dispatch[] | undefined
   /** Elementwise in its first input: may run inside the kernel that produces that input (see fuse.ts). */
   piece?(node: Node): Piece
   /** Changes leaves in place (optimizer steps, running statistics); kept alive by naming it in compile's `effects`. */
@@ -49,8 +57,10 @@ export interface Operation {
   readonly view?: boolean
 }
 
-/** A small WGSL function `apply(v: f32, i: u32) -> f32` that fills a kernel's `epilogue` slot; i is the flat index. */
+/** A small WGSL function `apply(v: f32, i: u32) -> f32` that fills a slot of a kernel; i is the flat index. */
 export interface Piece {
+  /** Default `epilogue`: what is done to every element of the output. */
+  readonly slot?: string
   /** File under shaders/, without extension. */
   readonly source: string
   readonly constants?: Constants
@@ -70,7 +80,7 @@ export interface Dispatch {
   readonly bind: Readonly<Record<string, Tensor>>
   /** Values for the fields of the kernel's uniform struct. Program.setUniforms changes them between runs. */
   readonly uniforms?: Readonly<Record<string, number | readonly number[]>>
-  /** Pieces that fill the `epilogue` slot, applied in order. */
+  /** Pieces that fill the kernel's slots; those of one slot are applied in order. */
   readonly epilogue?: readonly Piece[]
   /** Workgroups along x, y, z. */
   readonly groups: readonly [number, number, number]
@@ -90,8 +100,11 @@ export interface Choice {
 }
 
 export interface LowerContext {
-  /** A temporary tensor that lives only during this node's dispatches. */
-  scratch(shape: Shape, dtype?: DType): Tensor
+  /**
+   * A temporary tensor that lives only during this node's dispatches.
+   * @param exact true for partial sums, which must be f32 also where large values are stored as f16.
+   */
+  scratch(shape: Shape, dtype?: DType, exact?: boolean): Tensor
   /**
    * Lowers by one of several variants: the one the compile options ask for, else the preferred one.
    * @param variants by name; only the chosen one is called.
@@ -108,7 +121,7 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((a, b) => a * b, 1)
 }
 
-/** Bytes of a tensor (all dtypes are 4 bytes wide). */
+/** Bytes of a tensor of f32 or u32; see precision.ts for what a program stores in less. */
 export function bytesOf(tensor: Tensor): number {
   return 4 * sizeOf(tensor.shape)
 }
@@ -166,8 +179,8 @@ export function constant(shape: Shape, data: Float32Array | Uint32Array, label =
 }
 
 /** A scratch tensor for LowerContext; not part of the graph. */
-export function scratchTensor(shape: Shape, dtype: DType): Tensor {
-  return { shape, dtype, node: undefined, leaf: undefined, id: count++ }
+export function scratchTensor(shape: Shape, dtype: DType, exact: boolean): Tensor {
+  return { shape, dtype, node: undefined, leaf: undefined, id: count++, exact }
 }
 
 /** The tensor whose memory holds this tensor's values: itself, or what it is a view of. */

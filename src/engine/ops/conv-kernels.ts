@@ -1,99 +1,40 @@
-/** How convolutions run: which kernels, tiles and temporaries, for a CPU adapter and for hardware. */
+/** How convolutions run: which kernels and temporaries, for a CPU adapter and for hardware. */
 import { type Dispatch, type LowerContext, sizeOf, type Tensor } from '../tensor.ts'
+import { type ConvGeometry, type ConvProblem, evenTile, problemConstants, type Triple } from './conv-problem.ts'
+import { rows } from './conv-rows.ts'
 import { linearGroups, sliceGroups } from './launch.ts'
 import { sumDispatches } from './reduce.ts'
 
-export type Triple = readonly [number, number, number]
-
-/** Geometry of a convolution from a larger volume to a smaller one; its transpose goes back. */
-export interface ConvGeometry {
-  readonly stride: Triple
-  readonly dilation: Triple
-  readonly front: Triple
-  readonly back: Triple
-  readonly groups: number
+/** Dispatches for a convolution. */
+export function convolve(p: ConvProblem, context: LowerContext): Dispatch[] {
+  if (!context.software) return direct(p)
+  if (p.up.every((u) => u === 1)) return rows(p)
+  // Zeros between the voxels are put there first, and borders with them.
+  const needed = p.out.map((o, a) => (o - 1) * p.stride[a]! + p.dilation[a]! * (p.kernel[a]! - 1) + 1)
+  const padded = context.scratch([p.n, p.groups * p.ci, ...needed])
+  const plain = { ...p, x: padded, size: needed as unknown as Triple, front: [0, 0, 0], up: [1, 1, 1] } as const
+  return [padDispatch(p.x, padded, p.front, p.up), ...rows(plain)]
 }
 
-/** Size of the tiles that split `count` evenly, each at most `most`. */
-function evenTile(count: number, most: number): number {
-  return Math.ceil(count / Math.ceil(count / most))
-}
-
-/** Dispatches for a convolution (or its transpose) of x with w into y. */
-export function convolve(
-  x: Tensor,
-  w: Tensor,
-  y: Tensor,
-  geometry: ConvGeometry,
-  transposed: boolean,
-  context: LowerContext,
-): Dispatch[] {
-  const { groups, dilation } = geometry
-  const [n] = x.shape as [number]
-  const ci = x.shape[1]! / groups
-  const co = y.shape[1]! / groups
-  const kernel = w.shape.slice(2)
-  const taps = sizeOf(kernel)
-  const size = x.shape.slice(2)
-  const out = y.shape.slice(2)
-  const up = transposed ? geometry.stride : ([1, 1, 1] as const)
-  const stride = transposed ? ([1, 1, 1] as const) : geometry.stride
-  const front = transposed ? kernel.map((k, a) => dilation[a]! * (k - 1) - geometry.front[a]!) : [...geometry.front]
-  const common = {
-    N: n,
-    GROUPS: groups,
-    CI: ci,
-    CO: co,
-    OUT: out,
-    KERNEL: kernel,
-    STRIDE: stride,
-    DILATION: dilation,
-    W_OUT: transposed ? taps : ci * taps,
-    W_IN: transposed ? co * taps : taps,
-    REVERSED: transposed ? 1 : 0,
-  }
-  const flops = 2 * n * groups * co * ci * taps * sizeOf(transposed ? size : out)
-  if (!context.software) {
-    const channels = evenTile(co, 8)
-    const [gx, gy] = linearGroups(n * sizeOf(out), 256)
-    return [
-      {
-        kernel: 'conv/direct',
-        constants: { ...common, IN: size, FRONT: front, UP: up, CHANNELS: channels, POSITIONS: 4 },
-        bind: { x, w, y },
-        groups: [gx, gy, groups * Math.ceil(co / channels)],
-        flops,
+function direct(p: ConvProblem): Dispatch[] {
+  const channels = evenTile(p.co, 8)
+  const [gx, gy] = linearGroups(p.n * sizeOf(p.out), 256)
+  return [
+    {
+      kernel: 'conv/direct',
+      constants: {
+        ...problemConstants(p),
+        STRIDE: p.stride,
+        DILATION: p.dilation,
+        UP: p.up,
+        CHANNELS: channels,
+        POSITIONS: 4,
       },
-    ]
-  }
-  const channels = evenTile(co, 8)
-  // With one output channel a thread makes several rows instead; both tiles are unrolled, so wide kernels get smaller ones.
-  const tall = co === 1 && kernel[1]! * kernel[2]! <= 16 ? Math.min(4, out[1]!) : 1
-  const tile = evenTile(out[2]!, Math.max(2, Math.min(16, Math.floor(1024 / (channels * kernel[2]!)))))
-  const along = [out[0]!, Math.ceil(out[1]! / tall) * tall, Math.ceil(out[2]! / tile) * tile]
-  const needed = along.map((o, a) => (o - 1) * stride[a]! + dilation[a]! * (kernel[a]! - 1) + 1)
-  const fits = front.every((f) => f === 0) && up.every((u) => u === 1) && needed.every((d, a) => d === size[a])
-  const padded = fits ? x : context.scratch([n, groups * ci, ...needed])
-  const [gx, gy] = linearGroups(n * out[0]! * Math.ceil(out[1]! / tall) * Math.ceil(out[2]! / tile), 64)
-  const { CO, W_OUT, ...single } = common
-  const bind = { x: padded, w, y }
-  const main: Dispatch =
-    tall > 1
-      ? {
-          kernel: 'conv/rows_tall',
-          constants: { ...single, IN: needed, TILE: tile, TALL: tall },
-          bind,
-          groups: [gx, gy, groups],
-          flops,
-        }
-      : {
-          kernel: 'conv/rows',
-          constants: { ...single, CO, W_OUT, IN: needed, TILE: tile, CHANNELS: channels },
-          bind,
-          groups: [gx, gy, groups * Math.ceil(co / channels)],
-          flops,
-        }
-  return fits ? [main] : [padDispatch(x, padded, front, up), main]
+      bind: { x: p.x, w: p.w, y: p.y },
+      groups: [gx, gy, p.groups * Math.ceil(p.co / channels)],
+      flops: p.flops,
+    },
+  ]
 }
 
 function padDispatch(x: Tensor, y: Tensor, front: readonly number[], up: readonly number[]): Dispatch {
@@ -143,7 +84,7 @@ export function weightGradient(
   const total = n * out[0]! * out[1]!
   const chunk = Math.ceil(total / Math.max(1, Math.min(Math.ceil(total / CHUNK_ROWS), Math.ceil(THREADS / blocks))))
   const chunks = Math.ceil(total / chunk)
-  const partial = chunks === 1 ? y : context.scratch([chunks, sizeOf(y.shape)])
+  const partial = chunks === 1 ? y : context.scratch([chunks, sizeOf(y.shape)], 'f32', true)
   const main: Dispatch = {
     kernel: 'conv/weight',
     constants: {

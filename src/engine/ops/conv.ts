@@ -4,10 +4,12 @@
  */
 import { requireShape } from '../errors.ts'
 import { apply, formatShape, type Operation, type Shape, type Tensor } from '../tensor.ts'
-import { type ConvGeometry, convolve, type Triple, weightGradient } from './conv-kernels.ts'
+import { convolve, weightGradient } from './conv-kernels.ts'
+import { unpoolOver } from './conv-pool.ts'
+import { type ConvGeometry, convProblem, type Triple } from './conv-problem.ts'
 import { channelShift } from './elementwise.ts'
 
-export type { ConvGeometry } from './conv-kernels.ts'
+export type { ConvGeometry } from './conv-problem.ts'
 
 export interface ConvOptions {
   /** [M], one value an output channel. */
@@ -82,7 +84,7 @@ export function conv3d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor 
   )
   const operation: Operation = {
     name: 'conv3d',
-    lower: (node, context) => convolve(x, w, node.outputs[0]!, geometry, false, context),
+    lower: (node, context) => convolve(convProblem(x, w, node.outputs[0]!, geometry, false), context),
   }
   const y = apply(operation, [x, w], [{ shape: [n, m, ...out] }], { geometry }).outputs[0]!
   return options.bias ? channelShift(y, options.bias) : y
@@ -122,7 +124,8 @@ export function convTranspose3d(
   )
   const operation: Operation = {
     name: 'conv_transpose3d',
-    lower: (node, context) => convolve(x, w, node.outputs[0]!, geometry, true, context),
+    lower: (node, context) => convolve(convProblem(x, w, node.outputs[0]!, geometry, true), context),
+    over: unpoolOver,
   }
   const y = apply(operation, [x, w], [{ shape: [n, perGroup * groups, ...out] }], { geometry }).outputs[0]!
   return options.bias ? channelShift(y, options.bias) : y

@@ -1,6 +1,6 @@
 /** Matrix products and dense layers. */
 import { requireShape } from '../errors.ts'
-import { apply, type Dispatch, formatShape, type Operation, type Tensor } from '../tensor.ts'
+import { apply, type Dispatch, formatShape, type LowerContext, type Operation, type Tensor } from '../tensor.ts'
 import { channelShift } from './elementwise.ts'
 import { linearGroups } from './launch.ts'
 
@@ -29,21 +29,46 @@ export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = 
   const rows = { P: p, Q: q, R: r, A_ROW: transposeA ? 1 : q, A_COLUMN: transposeA ? p : 1 }
   const operation: Operation = {
     name: 'matmul',
-    lower: (node): Dispatch[] => {
-      const bind = { a, b, y: node.outputs[0]! }
-      const flops = 2 * p * q * r
-      if (transposeB) {
-        const [tp, tr] = [Math.min(p, 4), Math.min(r, 4)]
-        const groups = linearGroups(Math.ceil(p / tp) * Math.ceil(r / tr), 1)
-        return [{ kernel: 'dense/reduce', constants: { ...rows, TP: tp, TR: tr }, bind, groups, flops }]
-      }
-      const tp = Math.min(p, 8)
-      const [gx, gy] = linearGroups(r, 64)
-      const groups = [gx, gy, Math.ceil(p / tp)] as const
-      return [{ kernel: 'dense/columns', constants: { ...rows, TP: tp }, bind, groups, flops }]
-    },
+    lower: (node, context) => [product(rows, transposeB, a, b, node.outputs[0]!, context)],
   }
   return apply(operation, [a, b], [{ shape: [p, r] }], { transposeA, transposeB }).outputs[0]!
+}
+
+/** Sizes of a product and the strides of a. */
+interface Rows {
+  readonly P: number
+  readonly Q: number
+  readonly R: number
+  readonly A_ROW: number
+  readonly A_COLUMN: number
+}
+
+/** Sums at least this long are split among threads. */
+const LONG = 128
+
+/**
+ * The kernel depends on the shapes alone, so that all adapters give the same bits; the tile does not change them.
+ * Only leaves are read four words at a time: a program may store other tensors as f16.
+ */
+function product(rows: Rows, transposeB: boolean, a: Tensor, b: Tensor, y: Tensor, context: LowerContext): Dispatch {
+  const { P: p, Q: q, R: r } = rows
+  const bind = { a, b, y }
+  const flops = 2 * p * q * r
+  const wide = b.leaf !== undefined
+  if (transposeB) {
+    const tp = Math.min(p, 4)
+    const vec4 = wide && q % 4 === 0
+    // With fewer rows a workgroup there are more workgroups, which a GPU needs to keep its memory busy.
+    const tr = Math.min(r, vec4 && !context.software ? (r >= 1024 ? 2 : 1) : 4)
+    const groups = linearGroups(Math.ceil(p / tp) * Math.ceil(r / tr), 1)
+    const constants = { ...rows, TP: tp, TR: tr }
+    return { kernel: vec4 ? 'dense/reduce_vec4' : 'dense/reduce', constants, bind, groups, flops }
+  }
+  const vec4 = wide && r % 4 === 0 && q >= LONG
+  const tp = Math.min(p, vec4 ? 4 : 8)
+  const [gx, gy] = linearGroups(r, 64)
+  const groups = [gx, gy, Math.ceil(p / tp)] as const
+  return { kernel: vec4 ? 'dense/columns_vec4' : 'dense/columns', constants: { ...rows, TP: tp }, bind, groups, flops }
 }
 
 /**

@@ -10,8 +10,10 @@ import {
   sizeOf,
   type Tensor,
 } from '../tensor.ts'
-import { affine, applyPiece, channelAffine, inverseSqrt, multiply, subtract } from './elementwise.ts'
+import { type ConvGeometry, conv3d } from './conv.ts'
+import { add, affine, applyPiece, channelAffine, channelScale, inverseSqrt, multiply, subtract } from './elementwise.ts'
 import { linearGroups } from './launch.ts'
+import { reshape } from './shape.ts'
 
 /** Elements that one workgroup reduces. */
 const CHUNK = 4096
@@ -39,7 +41,8 @@ function requireChannels(name: string, x: Tensor, vectors: Readonly<Record<strin
 /**
  * Batch normalisation at inference, with fixed statistics: (x - mean) / sqrt(variance + epsilon) * gamma + beta.
  * Built from small operations on vectors and one channelAffine, so that with constant (or frozen) statistics it is
- * folded at compile time and rides on the kernel that makes x. Differentiable in x, gamma and beta.
+ * computed at compile time and rides on the kernel that makes x. After a convolution the scale goes into the
+ * convolution's weights, which leaves a shift. Differentiable in x, gamma and beta.
  * @param x [N, C, ...]; gamma (default 1), beta (default 0), mean, variance: [C].
  * @param options.epsilon default 1e-5.
  */
@@ -52,7 +55,21 @@ export function batchNorm(
   const inverse = inverseSqrt(variance, epsilon)
   const scale = gamma ? multiply(inverse, gamma) : inverse
   const centre = multiply(mean, scale)
-  return channelAffine(x, scale, beta ? subtract(beta, centre) : affine(centre, -1))
+  const shift = beta ? subtract(beta, centre) : affine(centre, -1)
+  return foldIntoConvolution(x, scale, shift) ?? channelAffine(x, scale, shift)
+}
+
+/** conv(x, w) [+ bias] scaled and shifted by channel, as a convolution with scaled weights and one shift. */
+function foldIntoConvolution(y: Tensor, scale: Tensor, shift: Tensor): Tensor | undefined {
+  const shifted = y.node?.operation.name === 'channel_shift' ? y.node.inputs : undefined
+  const conv = (shifted?.[0] ?? y).node
+  if (conv?.operation.name !== 'conv3d') return undefined
+  const [x, w] = conv.inputs as [Tensor, Tensor]
+  const [outputs, ...rest] = w.shape as [number, ...number[]]
+  const scaled = reshape(channelScale(reshape(w, [1, outputs, sizeOf(rest)]), scale), w.shape)
+  const { stride, dilation, groups, front, back } = (conv.attributes as { geometry: ConvGeometry }).geometry
+  const bias = shifted ? add(multiply(reshape(shifted[1]!, scale.shape), scale), shift) : shift
+  return conv3d(x, scaled, { bias, stride, dilation, groups, padding: { front, back } })
 }
 
 /** Mean, biased variance and 1 / sqrt(variance + epsilon) of each group: [groups, 3]. */
@@ -62,7 +79,7 @@ function statisticsOf(x: Tensor, { outer, groups, inner }: Groups, epsilon: numb
   const operation: Operation = {
     name: 'norm_statistics',
     lower: ({ outputs }, context): Dispatch[] => {
-      const parts = context.scratch([groups, chunks, 2])
+      const parts = context.scratch([groups, chunks, 2], 'f32', true)
       return [
         {
           kernel: 'norm/chunk_moments',
@@ -176,7 +193,7 @@ export function normaliseGradient(
   const operation: Operation = {
     name: 'norm_gradient_sums',
     lower: ({ outputs: [sum_dy, sum_dy_xhat, coefficients] }, context): Dispatch[] => {
-      const parts = context.scratch([groups, chunks, 2])
+      const parts = context.scratch([groups, chunks, 2], 'f32', true)
       return [
         {
           kernel: 'norm/chunk_gradient_sums',

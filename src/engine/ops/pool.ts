@@ -11,6 +11,7 @@ import {
   sizeOf,
   type Tensor,
 } from '../tensor.ts'
+import { poolOver } from './conv-pool.ts'
 import { linearGroups } from './launch.ts'
 import { mean } from './reduce.ts'
 import { reshape } from './shape.ts'
@@ -154,6 +155,7 @@ export function maxPool3d(x: Tensor, options: MaxPoolOptions): Tensor {
   )
   const operation: Operation = {
     name: 'max_pool3d',
+    over: poolOver,
     lower: (node) => [
       {
         kernel: 'pool/max',

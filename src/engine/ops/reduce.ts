@@ -71,7 +71,7 @@ export function sumDispatches(
       },
     ]
   }
-  const partial = context.scratch([sums, chunks])
+  const partial = context.scratch([sums, chunks], 'f32', true)
   const first: Dispatch = {
     kernel: 'reduce/sum_tree',
     constants: { ...constants, CHUNKS: chunks, CHUNK },

@@ -1,0 +1,169 @@
+// A convolution (conv/rows) and the max-pool that follows it in one kernel: the convolution's own output never reaches memory.
+//   y[n, m, p] = epilogue(stage(max over the window of p of conv[n, m, p POOL_STRIDE - POOL_FRONT + k])), index: the winner's
+// flat position in the plane of conv, as pool/max writes it. What came between convolution and pool (a shift, an activation)
+// must not decrease, so that it may as well come after the pool, at an eighth of the places: it fills the slot `stage`.
+// Windows do not overlap (POOL <= POOL_STRIDE). A thread makes POOL_ROWS x POOL_TILE windows of CHANNELS output channels.
+// Where ZERO is set, padding within PADDED counts as zeros after the stage (ClinicaDL); else it never wins.
+//@include common/linear
+
+const N: u32 = 1u;
+const GROUPS: u32 = 1u;
+const CI: u32 = 1u;
+const CO: u32 = 1u;
+const IN: vec3u = vec3u(1u);
+const OUT: vec3u = vec3u(1u);
+const KERNEL: vec3u = vec3u(1u);
+const STRIDE: vec3u = vec3u(1u);
+const DILATION: vec3u = vec3u(1u);
+const FRONT: vec3i = vec3i(0i);
+const W_OUT: u32 = 1u;
+const W_IN: u32 = 1u;
+const REVERSED: u32 = 0u;
+const CHANNELS: u32 = 1u;
+const ROWS: u32 = 1u; // (POOL_ROWS - 1) POOL_STRIDE.y + POOL.y
+const TILE: u32 = 1u; // (POOL_TILE - 1) POOL_STRIDE.z + POOL.z
+const ROWS_IN: u32 = 1u; // rows of x that a tile reads
+const COLUMNS_IN: u32 = 1u;
+const LOW_Y: u32 = 0u; // rows of a tile from LOW_Y to HIGH_Y are never outside x
+const HIGH_Y: u32 = 1u;
+const LOW_Z: u32 = 0u;
+const HIGH_Z: u32 = 1u;
+const POOLED: vec3u = vec3u(1u); // size of y
+const POOL: vec3u = vec3u(1u);
+const POOL_STRIDE: vec3u = vec3u(1u);
+const POOL_FRONT: vec3u = vec3u(0u);
+const PADDED: vec3u = vec3u(1u); // POOL_FRONT + OUT + back padding
+const POOL_ROWS: u32 = 1u; // at most POOLED.y
+const POOL_TILE: u32 = 1u; // at most POOLED.z
+const PARTIAL: u32 = 1u; // 0: no window reaches outside OUT
+const ZERO: bool = false;
+const NONE: u32 = 0xffffffffu;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> index: array<u32>;
+
+//@slot stage
+fn stage(v: f32, i: u32) -> f32 { return v; }
+//@end
+
+//@slot epilogue
+fn epilogue(v: f32, i: u32) -> f32 { return v; }
+//@end
+
+const BANDS: u32 = (POOLED.y + POOL_ROWS - 1u) / POOL_ROWS;
+const TILES: u32 = (POOLED.z + POOL_TILE - 1u) / POOL_TILE;
+const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
+const PLANE: u32 = IN.x * IN.y * IN.z;
+const END_X: u32 = IN.x;
+const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+
+// By its bits: a compiler may assume that v != v is false.
+fn is_nan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let task = linear_group(group, groups) * 64u + lane;
+  if (task >= N * GROUPS * BLOCKS * POOLED.x * BANDS * TILES) { return; }
+  let tile = task % TILES;
+  let band = task / TILES % BANDS;
+  let px = task / (TILES * BANDS) % POOLED.x;
+  let block = task / (TILES * BANDS * POOLED.x) % BLOCKS;
+  let g = task / (TILES * BANDS * POOLED.x * BLOCKS) % GROUPS;
+  let n = task / (TILES * BANDS * POOLED.x * BLOCKS * GROUPS);
+  let first = block * CHANNELS;
+  let py = min(band * POOL_ROWS, POOLED.y - POOL_ROWS);
+  let pz = min(tile * POOL_TILE, POOLED.z - POOL_TILE);
+  // Of the first convolution row and voxel of the tile; before 0 in front padding.
+  let oy = i32(py * POOL_STRIDE.y) - i32(POOL_FRONT.y);
+  let oz = i32(pz * POOL_STRIDE.z) - i32(POOL_FRONT.z);
+  let corner_y = oy * i32(STRIDE.y) - FRONT.y;
+  let corner_z = oz * i32(STRIDE.z) - FRONT.z;
+  //@paste conv/row_places
+  //@unroll R 0..ROWS
+  let has_row_$(R) = (oy + $(R)i >= 0i) & (oy + $(R)i < i32(OUT.y));
+  //@end R
+  //@unroll J 0..TILE
+  let has_column_$(J) = (oz + $(J)i >= 0i) & (oz + $(J)i < i32(OUT.z));
+  //@end J
+  //@unroll C 0..CHANNELS
+  //@unroll P 0..POOL_ROWS
+  //@unroll Q 0..POOL_TILE
+  var best_$(C)_$(P)_$(Q) = -3.4028234e38;
+  var winner_$(C)_$(P)_$(Q) = NONE;
+  //@end Q
+  //@end P
+  //@end C
+  for (var a = 0u; a < POOL.x; a++) {
+    let plane_out = i32(px * POOL_STRIDE.x + a) - i32(POOL_FRONT.x);
+    if ((plane_out < 0i) | (plane_out >= i32(OUT.x))) { continue; }
+    let ox = u32(plane_out);
+    //@paste conv/row_begin
+    for (var c = 0u; c < CI; c++) {
+      let channel = ((n * GROUPS + g) * CI + c) * PLANE;
+      let weight_c = c * W_IN;
+      for (var tx = tx_first; tx < tx_end; tx++) {
+        let plane = channel + u32(corner_x + i32(tx * DILATION.x)) * (IN.y * IN.z);
+        //@paste conv/row_loads
+        //@paste conv/row_sums
+      }
+    }
+    let here = u32((plane_out * i32(OUT.y) + oy) * i32(OUT.z) + oz);
+    //@unroll C 0..CHANNELS
+    //@unroll P 0..POOL_ROWS
+    //@unroll Q 0..POOL_TILE
+    {
+      let best_0 = best_$(C)_$(P)_$(Q);
+      let winner_0 = winner_$(C)_$(P)_$(Q);
+      //@unroll B 0..POOL.y
+      //@unroll E 0..POOL.z
+      let v_$(B * POOL.z + E) = a_$(C)_$(P * POOL_STRIDE.y + B)_$(Q * POOL_STRIDE.z + E);
+      let wins_$(B * POOL.z + E) = ((v_$(B * POOL.z + E) > best_$(B * POOL.z + E)) | is_nan(v_$(B * POOL.z + E)))
+      //@unroll M 0..PARTIAL
+        & has_row_$(P * POOL_STRIDE.y + B) & has_column_$(Q * POOL_STRIDE.z + E)
+      //@end M
+      ;
+      let best_$(B * POOL.z + E + 1) = select(best_$(B * POOL.z + E), v_$(B * POOL.z + E), wins_$(B * POOL.z + E));
+      let winner_$(B * POOL.z + E + 1) = select(winner_$(B * POOL.z + E), here + $((P * POOL_STRIDE.y + B) * OUT.z + Q * POOL_STRIDE.z + E)u, wins_$(B * POOL.z + E));
+      //@end E
+      //@end B
+      best_$(C)_$(P)_$(Q) = best_$(POOL.y * POOL.z);
+      winner_$(C)_$(P)_$(Q) = winner_$(POOL.y * POOL.z);
+    }
+    //@end Q
+    //@end P
+    //@end C
+  }
+  var bests: array<f32, CHANNELS * POOL_ROWS * POOL_TILE>;
+  var winners: array<u32, CHANNELS * POOL_ROWS * POOL_TILE>;
+  //@unroll C 0..CHANNELS
+  //@unroll P 0..POOL_ROWS
+  //@unroll Q 0..POOL_TILE
+  bests[$((C * POOL_ROWS + P) * POOL_TILE + Q)] = best_$(C)_$(P)_$(Q);
+  winners[$((C * POOL_ROWS + P) * POOL_TILE + Q)] = winner_$(C)_$(P)_$(Q);
+  //@end Q
+  //@end P
+  //@end C
+  for (var c = 0u; c < min(CHANNELS, CO - first); c++) {
+    for (var p = band * POOL_ROWS - py; p < POOL_ROWS; p++) {
+      let base = ((((n * GROUPS + g) * CO + first + c) * POOLED.x + px) * POOLED.y + py + p) * POOLED.z + pz;
+      for (var q = tile * POOL_TILE - pz; q < POOL_TILE; q++) {
+        let at = (c * POOL_ROWS + p) * POOL_TILE + q;
+        let value = stage(bests[at], base + q);
+        let by_padding = padding_wins(value, vec3u(px, py + p, pz + q));
+        y[base + q] = epilogue(select(value, 0.0, by_padding), base + q);
+        index[base + q] = select(winners[at], NONE, by_padding);
+      }
+    }
+  }
+}
+
+// True where a zero of the padding is the window's largest value. Front padding comes first in scan order, so it wins ties.
+fn padding_wins(value: f32, window: vec3u) -> bool {
+  let start = window * POOL_STRIDE;
+  let in_front = any(start < POOL_FRONT);
+  let end = start + POOL;
+  let behind = any((end > POOL_FRONT + OUT) & (POOL_FRONT + OUT < PADDED));
+  return ZERO & !is_nan(value) & ((in_front & (value <= 0.0)) | (behind & (value < 0.0)));
+}

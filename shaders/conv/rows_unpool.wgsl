@@ -1,0 +1,109 @@
+// The data gradient of a convolution that a max-pool follows: conv/rows applied to the gradient of the pool's input, which is
+// zero but at the winners of its windows and never reaches memory:
+//   y[n, g CO + o, p] = sum over c < CI, taps t of x[n, g CI + c, p + t - FRONT] w[g, o, c, t],   x[..., index[..., q]] = dy[..., q]
+// dy, index: [N, GROUPS CI, POOLED] (index as pool/max writes it); x, which is not stored: [N, GROUPS CI, IN]; y and w as in
+// conv/rows, with stride and dilation 1. Windows do not overlap and IN is larger than a window along y and z, so that the flat
+// position of a voxel outside x is never a winner of the window it would lie in.
+//@include common/linear
+
+const N: u32 = 1u;
+const GROUPS: u32 = 1u;
+const CI: u32 = 1u;
+const CO: u32 = 1u;
+const IN: vec3u = vec3u(1u);
+const OUT: vec3u = vec3u(1u);
+const KERNEL: vec3u = vec3u(1u);
+const FRONT: vec3i = vec3i(0i);
+const W_OUT: u32 = 1u;
+const W_IN: u32 = 1u;
+const REVERSED: u32 = 0u;
+const POOLED: vec3u = vec3u(1u);
+const POOL_STRIDE: vec3u = vec3u(1u);
+const POOL_FRONT: vec3u = vec3u(0u);
+const CHANNELS: u32 = 1u;
+const ROWS: u32 = 1u; // a multiple of POOL_STRIDE.y
+const TILE: u32 = 1u; // a multiple of POOL_STRIDE.z
+const LAST_Y: u32 = 0u; // first row of the last tile: a multiple of POOL_STRIDE.y
+const LAST_Z: u32 = 0u;
+const ROWS_IN: u32 = 1u;
+const COLUMNS_IN: u32 = 1u;
+const BASE_Y: i32 = 0i; // window of the first row that tile 0 reads
+const BASE_Z: i32 = 0i;
+const PHASE_Y: u32 = 0u; // and that row's place in its window
+const PHASE_Z: u32 = 0u;
+const WINDOWS_Y: u32 = 1u; // windows that the rows of a tile touch
+const WINDOWS_Z: u32 = 1u;
+const END_X: u32 = 1u; // planes from here on are in no window
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+//@slot epilogue
+fn epilogue(v: f32, i: u32) -> f32 { return v; }
+//@end
+
+const STRIDE: vec3u = vec3u(1u, 1u, 1u);
+const DILATION: vec3u = vec3u(1u, 1u, 1u);
+const BANDS: u32 = (OUT.y + ROWS - 1u) / ROWS;
+const TILES: u32 = (OUT.z + TILE - 1u) / TILE;
+const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
+const PLANE: u32 = IN.x * IN.y * IN.z;
+const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let task = linear_group(group, groups) * 64u + lane;
+  if (task >= N * GROUPS * BLOCKS * OUT.x * BANDS * TILES) { return; }
+  let tile = task % TILES;
+  let band = task / TILES % BANDS;
+  let ox = task / (TILES * BANDS) % OUT.x;
+  let block = task / (TILES * BANDS * OUT.x) % BLOCKS;
+  let g = task / (TILES * BANDS * OUT.x * BLOCKS) % GROUPS;
+  let n = task / (TILES * BANDS * OUT.x * BLOCKS * GROUPS);
+  let first = block * CHANNELS;
+  let oy = min(band * ROWS, LAST_Y);
+  let oz = min(tile * TILE, LAST_Z);
+  let corner_y = i32(oy) - FRONT.y;
+  let corner_z = i32(oz) - FRONT.z;
+  //@unroll P 0..WINDOWS_Y
+  let place_$(P) = i32(oy / POOL_STRIDE.y) + BASE_Y + $(P)i;
+  let row_$(P) = u32(clamp(place_$(P), 0i, i32(POOLED.y) - 1i)) * POOLED.z;
+  let inside_$(P) = (place_$(P) >= 0i) & (place_$(P) < i32(POOLED.y));
+  //@end P
+  //@unroll Q 0..WINDOWS_Z
+  let along_$(Q) = i32(oz / POOL_STRIDE.z) + BASE_Z + $(Q)i;
+  let column_$(Q) = u32(clamp(along_$(Q), 0i, i32(POOLED.z) - 1i));
+  let within_$(Q) = (along_$(Q) >= 0i) & (along_$(Q) < i32(POOLED.z));
+  //@end Q
+  //@paste conv/row_begin
+  for (var c = 0u; c < CI; c++) {
+    let channel = ((n * GROUPS + g) * CI + c) * POOLED.x;
+    let weight_c = c * W_IN;
+    for (var tx = tx_first; tx < tx_end; tx++) {
+      let ix = u32(corner_x + i32(tx));
+      let windows = (channel + (ix + POOL_FRONT.x) / POOL_STRIDE.x) * (POOLED.y * POOLED.z);
+      let here = u32((i32(ix * IN.y) + corner_y) * i32(IN.z) + corner_z);
+      //@paste conv/unpool_loads
+      //@paste conv/row_sums
+    }
+  }
+  // Sums go through an array, so that the epilogue is compiled once and not for each of them.
+  var sums: array<f32, CHANNELS * ROWS * TILE>;
+  //@unroll C 0..CHANNELS
+  //@unroll R 0..ROWS
+  //@unroll J 0..TILE
+  sums[$((C * ROWS + R) * TILE + J)] = a_$(C)_$(R)_$(J);
+  //@end J
+  //@end R
+  //@end C
+  for (var c = 0u; c < min(CHANNELS, CO - first); c++) {
+    for (var r = band * ROWS - oy; r < min(ROWS, OUT.y - oy); r++) {
+      let base = ((((n * GROUPS + g) * CO + first + c) * OUT.x + ox) * OUT.y + oy + r) * OUT.z + oz;
+      for (var j = tile * TILE - oz; j < min(TILE, OUT.z - oz); j++) {
+        y[base + j] = epilogue(sums[(c * ROWS + r) * TILE + j], base + j);
+      }
+    }
+  }
+}
