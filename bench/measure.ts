@@ -1,22 +1,22 @@
 /** Timing with tinybench: short tasks are repeated within a sample, tasks that are compared take turns. */
 import { Bench } from 'tinybench'
+import { type Task as TimedTask, timeOnce, timesPerSample } from '../src/cli/timing.ts'
+import { median } from '../src/engine/cost.ts'
 
-export interface Task {
+export { median }
+
+export interface Task extends TimedTask {
   readonly name: string
-  /** Does the work `times` times and waits for its end. It has run before, so that pipelines and memory are there. */
-  run(times: number): Promise<void>
 }
 
 export interface Timing {
   /** Medians of one execution. The CPU time is that of the process, all threads: what a software adapter computes with. */
   readonly milliseconds: number
   readonly cpuMilliseconds: number
+  /** Wall and CPU times of each round. */
   readonly samples: readonly number[]
+  readonly cpuSamples: readonly number[]
 }
-
-/** A sample lasts at least so long, so that submitting and waiting do not count. */
-const SAMPLE_MS = 40
-const MOST_TIMES = 200
 
 /**
  * Times tasks in turns: one sample of each, then the next of each, so that a busy machine slows all of them alike.
@@ -24,10 +24,7 @@ const MOST_TIMES = 200
  */
 export async function measure(tasks: readonly Task[], repetitions: number, seconds: number): Promise<Timing[]> {
   const times: number[] = []
-  for (const task of tasks) {
-    const { milliseconds } = await timed(task, 1)
-    times.push(Math.max(1, Math.min(MOST_TIMES, Math.ceil(SAMPLE_MS / milliseconds))))
-  }
+  for (const task of tasks) times.push(await timesPerSample(task))
   const wall: number[][] = tasks.map(() => [])
   const cpu: number[][] = tasks.map(() => [])
   const end = performance.now() + 1000 * seconds
@@ -35,7 +32,7 @@ export async function measure(tasks: readonly Task[], repetitions: number, secon
     const bench = new Bench({ iterations: 1, time: 0, warmup: false, retainSamples: true, throws: true })
     for (const [k, task] of tasks.entries()) {
       const sample = async () => {
-        const { milliseconds, cpuMilliseconds } = await timed(task, times[k]!)
+        const { milliseconds, cpuMilliseconds } = await timeOnce(task, times[k]!)
         cpu[k]!.push(cpuMilliseconds)
         return { overriddenDuration: milliseconds }
       }
@@ -50,20 +47,6 @@ export async function measure(tasks: readonly Task[], repetitions: number, secon
     milliseconds: median(wall[k]!),
     cpuMilliseconds: median(cpu[k]!),
     samples: wall[k]!,
+    cpuSamples: cpu[k]!,
   }))
-}
-
-async function timed(task: Task, times: number): Promise<{ milliseconds: number; cpuMilliseconds: number }> {
-  const before = process.cpuUsage()
-  const start = performance.now()
-  await task.run(times)
-  const milliseconds = (performance.now() - start) / times
-  const { user, system } = process.cpuUsage(before)
-  return { milliseconds, cpuMilliseconds: (user + system) / 1000 / times }
-}
-
-export function median(list: readonly number[]): number {
-  const sorted = [...list].sort((a, b) => a - b)
-  const half = sorted.length >> 1
-  return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
 }

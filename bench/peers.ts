@@ -1,20 +1,21 @@
 /**
- * `npm run bench:peers`: convolution and its gradients against TensorFlow.js's WebGPU backend, in one process on one
- * adapter. Results are compared before anything is timed; then the two take turns.
+ * `npm run bench:peers`: convolution, its gradients, the network and a whole mask step against other libraries, on the same
+ * shapes. Results are compared before anything is timed; then all sides take turns.
  */
 import { Command, InvalidArgumentError } from 'commander'
-import { backward } from '../src/engine/backward.ts'
-import { compile } from '../src/engine/compile.ts'
-import { closeGpu, openGpu, release } from '../src/engine/gpu.ts'
-import { conv3d } from '../src/engine/ops/conv.ts'
+import { closeGpu, openGpu } from '../src/engine/gpu.ts'
 import { closePlatform } from '../src/engine/platform.ts'
-import { input, parameter, type Tensor } from '../src/engine/tensor.ts'
-import { convFlops, cropped, type Layer, layers, pickLayers, type Size } from './layers.ts'
-import { measure, median, type Timing } from './measure.ts'
+import { convFlops, cropped, layers, pickLayers, type Size } from './layers.ts'
+import { openChromium } from './peer-chromium.ts'
+import { measureInTurns } from './peer-measure.ts'
+import { openNode, type Place } from './peer-place.ts'
+import { type Comparison, type Missing, medians, report } from './peer-report.ts'
+import { reasonOf } from './peer-sides.ts'
+import { openTorch } from './peer-torch.ts'
+import { PASSES, type Peer, type Work, workName } from './peer-work.ts'
 import { resultsFolder, saveSection } from './results.ts'
-import { digits, table } from './table.ts'
-import { openTensorFlow, type Pass } from './tensorflow.ts'
-import { values } from './values.ts'
+import { digits } from './table.ts'
+import { openTensorFlow } from './tensorflow.ts'
 
 /** On a software adapter theirs would take most of an hour; the same channels on fewer planes take minutes. */
 const CROPS: readonly Size[] = [
@@ -24,41 +25,51 @@ const CROPS: readonly Size[] = [
   [8, 19, 16],
   [8, 10, 8],
 ]
-interface Comparison {
-  readonly pass: Pass
-  readonly layer: Layer
-  readonly flops: number
-  readonly difference: number
-  readonly ours: Timing
-  readonly theirs: Timing
-  /** Their time over ours. */
-  readonly ratio: number
-  readonly cpuRatio: number
-}
+/** The network's input: on a software adapter an eighth of a scan's width a side and more, on a GPU a scan. */
+const SMALL: Size = [33, 41, 33]
+const WHOLE: Size = [121, 145, 121]
+const TINY: Size = [9, 10, 8]
 
-const PASSES: readonly Pass[] = ['forward', 'data gradient', 'weight gradient']
-/** Largest difference, relative to the largest value. */
-const TOLERANCE = 1e-4
+/** Libraries that run in this process, and those that need a page. */
+const IN_NODE: Readonly<Record<string, () => Promise<Peer>>> = { tfjs: openTensorFlow, torch: openTorch }
+const IN_PAGE = ['onnxruntime', 'jax']
+const PEERS = [...Object.keys(IN_NODE), ...IN_PAGE]
+const KINDS = [...PASSES, 'network', 'mask']
 
 const list = (text: string) => text.split(',').map((word) => word.trim())
+const someOf = (known: readonly string[]) => (text: string) => {
+  const wrong = list(text).find((word) => !known.includes(word))
+  if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is none of ${known.join(', ')}`)
+  return list(text)
+}
 const positive = (text: string) => {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a positive integer')
   return value
 }
+const size = (text: string): Size => {
+  const parts = text.split('x').map(positive)
+  if (parts.length !== 3) throw new InvalidArgumentError('must be like 33x41x33')
+  return parts as unknown as Size
+}
 const options = new Command('bench:peers')
-  .description('Times 3D convolution against TensorFlow.js on the same adapter, at the layers of Conv5_FC3.')
-  .option('--layer <words>', 'layers whose name has one of these words, e.g. 8-\\>16,8x10x8', list)
-  .option('--pass <names>', `some of ${PASSES.join(', ')}`, list, [...PASSES])
+  .description('Times convolutions, the network and the mask step of Conv5_FC3 against other libraries.')
+  .option('--peers <names>', `some of ${PEERS.join(', ')}`, someOf(PEERS), PEERS)
+  .option('--pass <names>', `some of ${KINDS.join(', ')}`, someOf(KINDS), KINDS)
+  .option('--layer <words>', 'convolutions whose name has one of these words, e.g. 8-\\>16,8x10x8', list)
+  .option('--mask-size <DxHxW>', 'input of the network and the mask step (default: 33x41x33 in software)', size)
   .option('--repetitions <n>', 'samples of each at most; medians are reported', positive, 3)
   .option('--seconds <n>', 'no further samples of a shape after so long', positive, 20)
-  .option('--full', 'whole volumes on a software adapter, too (theirs needs up to a minute a pass)', false)
-  .option('--quick', 'volumes of at most 4 voxels an axis, one sample: does it work at all?', false)
+  .option('--full', 'whole volumes on a software adapter, too (some need up to a minute a pass)', false)
+  .option('--quick', 'volumes of a few voxels an axis, one sample: does it work at all?', false)
   .option('--out <folder>', 'where the JSON goes', resultsFolder)
+  .addHelpText('after', '\nVOXPLAIN_PYTHON names the Python that has PyTorch (default python3).')
   .parse()
   .opts<{
-    layer?: string[]
+    peers: string[]
     pass: string[]
+    layer?: string[]
+    maskSize?: Size
     repetitions: number
     seconds: number
     full: boolean
@@ -67,117 +78,80 @@ const options = new Command('bench:peers')
   }>()
 
 const gpu = await openGpu()
-const tensorFlow = await openTensorFlow()
-const crops = options.quick ? layers.map(() => [4, 4, 4] as const) : CROPS
-const whole = options.full || !(gpu.software || options.quick)
-const chosen = pickLayers(whole ? layers : layers.map((layer, k) => cropped(layer, crops[k]!)), options.layer)
-const repetitions = options.quick ? 1 : options.repetitions
+const { peers: names, quick, seconds } = options
+const repetitions = quick ? 1 : options.repetitions
 const rows: Comparison[] = []
-for (const pass of PASSES.filter((p) => options.pass.includes(p))) {
-  for (const layer of chosen) {
-    rows.push(await against(pass, layer))
-    // After each row, so that a run that is stopped leaves what it has measured.
+const missing: Missing[] = []
+const places = await openPlaces()
+for (const place of places) {
+  for (const work of works(place)) {
+    await against(place, work).catch((error) => {
+      missing.push({ peer: place.name, work: workName(work), reason: reasonOf(error), failed: true })
+    })
+    // After each, so that a run that is stopped leaves what it has measured.
     save()
   }
 }
-
-const isCropped = ({ name }: Layer) => !layers.some((layer) => layer.name === name)
-const header = [
-  'pass',
-  'layer',
-  'ours ms',
-  'theirs ms',
-  'ours GFLOP/s',
-  'theirs GFLOP/s',
-  'ratio',
-  'CPU ratio',
-  'error',
-]
-const cells = rows.map((r) => [
-  r.pass,
-  `${r.layer.name}${isCropped(r.layer) ? ' (cropped)' : ''}`,
-  digits(r.ours.milliseconds),
-  digits(r.theirs.milliseconds),
-  digits(r.flops / r.ours.milliseconds / 1e6),
-  digits(r.flops / r.theirs.milliseconds / 1e6),
-  digits(r.ratio),
-  digits(r.cpuRatio),
-  r.difference.toExponential(0),
-])
-const title = `${gpu.name}, TensorFlow.js ${tensorFlow.version} (webgpu), medians of up to ${repetitions} samples`
-process.stdout.write(`${title}\n\n${table(header, cells)}\n\n`)
-for (const { pass, ratio, cpuRatio } of medians())
-  process.stdout.write(`median ratio, ${pass}: ${digits(ratio)} (CPU ${digits(cpuRatio)})\n`)
-process.stdout.write(`\n${save()}\n`)
+process.stdout.write(`${report(places, rows, missing, repetitions)}\n\n${save()}\n`)
+for (const place of places) await place.close()
 closeGpu(gpu)
 closePlatform()
 // TensorFlow.js keeps its device, which would keep the process.
-process.exit(0)
+process.exit(missing.some(({ failed }) => failed) ? 1 : 0)
 
-/** Median ratios of each pass over its layers. */
-function medians() {
-  return PASSES.filter((pass) => rows.some((r) => r.pass === pass)).map((pass) => {
-    const of = rows.filter((r) => r.pass === pass)
-    return { pass, ratio: median(of.map((r) => r.ratio)), cpuRatio: median(of.map((r) => r.cpuRatio)) }
-  })
+/** What is asked for, in the order of the table. */
+function works({ software }: Place): Work[] {
+  const whole = options.full || !(software || quick)
+  const crops = quick ? layers.map(() => [4, 4, 4] as const) : CROPS
+  const chosen = pickLayers(whole ? layers : layers.map((layer, k) => cropped(layer, crops[k]!)), options.layer)
+  const wants = (kind: string) => options.pass.includes(kind)
+  const input = options.maskSize ?? (whole ? WHOLE : quick ? TINY : SMALL)
+  return [
+    ...PASSES.filter(wants).flatMap((pass) => chosen.map((layer): Work => ({ kind: 'conv', pass, layer }))),
+    ...(['network', 'mask'] as const).filter(wants).map((kind): Work => ({ kind, size: input })),
+  ]
+}
+
+async function openPlaces(): Promise<Place[]> {
+  const found: Place[] = []
+  const inNode = names.filter((name) => name in IN_NODE)
+  const inPage = names.filter((name) => IN_PAGE.includes(name))
+  if (inNode.length > 0) {
+    found.push(await openNode(gpu, Object.fromEntries(inNode.map((name) => [name, IN_NODE[name]!]))))
+  }
+  if (inPage.length > 0) {
+    try {
+      found.push(await openChromium(inPage))
+    } catch (error) {
+      for (const name of inPage) missing.push({ peer: name, reason: reasonOf(error) })
+    }
+  }
+  for (const { notTimed } of found) for (const { name, reason } of notTimed) missing.push({ peer: name, reason })
+  return found
+}
+
+async function against(place: Place, work: Work): Promise<void> {
+  const { ready, notTimed, dispose } = await place.start(work)
+  for (const { name, ...why } of notTimed) missing.push({ peer: name, work: workName(work), ...why })
+  try {
+    if (ready.length < 2) return
+    const runs = ready.map(({ run }) => run)
+    const [ours, ...others] = await measureInTurns(runs, repetitions, seconds)
+    for (const [k, theirs] of others.entries()) {
+      const { name: peer, difference } = ready[k + 1]!
+      const ratio = theirs.milliseconds / ours!.milliseconds
+      const cpuRatio = theirs.cpuMilliseconds / ours!.cpuMilliseconds
+      const flops = work.kind === 'conv' ? convFlops(work.layer) : undefined
+      rows.push({ place: place.name, peer, work, flops, difference, ours: ours!, theirs, ratio, cpuRatio })
+      process.stderr.write(`${workName(work)}, ${peer}: ${digits(ratio)}x\n`)
+    }
+  } finally {
+    await dispose()
+  }
 }
 
 function save(): string {
-  const against = `tensorflow.js ${tensorFlow.version} webgpu`
-  return saveSection(gpu, options.out, 'peers', { against, repetitions, medians: medians(), rows })
-}
-
-async function against(pass: Pass, layer: Layer): Promise<Comparison> {
-  const { inputs, outputs, size } = layer
-  const voxels = size[0] * size[1] * size[2]
-  const operands = {
-    x: values(inputs * voxels, 1),
-    w: values(inputs * outputs * 27, 2),
-    dy: values(outputs * voxels, 3),
-  }
-  const x = input([1, inputs, ...size])
-  const w = parameter([outputs, inputs, 3, 3, 3], operands.w)
-  const dy = input([1, outputs, ...size])
-  const y = conv3d(x, w, { padding: 1 })
-  const [dx, dw] = backward(y, [x, w], { seed: dy })
-  const result: Tensor = { forward: y, 'data gradient': dx!, 'weight gradient': dw! }[pass]
-  const program = await compile(gpu, { result })
-  for (const t of program.inputs) program.write(t, t === x ? operands.x : operands.dy)
-  const theirs = tensorFlow.conv(pass, layer, operands)
-  program.run()
-  const difference = furthest(await program.read(result), await theirs.read())
-  if (!(difference <= TOLERANCE)) {
-    throw new Error(`${pass} of ${layer.name}: results differ by ${difference} of the largest value; nothing was timed`)
-  }
-  const run = (times: number) => {
-    program.run(times)
-    return program.done()
-  }
-  const [our, their] = await measure(
-    [
-      { name: 'voxplain', run },
-      { name: 'tensorflow.js', run: theirs.run },
-    ],
-    repetitions,
-    options.seconds,
-  )
-  theirs.dispose()
-  program.destroy()
-  release(gpu, [...gpu.resident.keys()])
-  const flops = convFlops(layer)
-  const ratio = their!.milliseconds / our!.milliseconds
-  const cpuRatio = their!.cpuMilliseconds / our!.cpuMilliseconds
-  process.stderr.write(`${pass}, ${layer.name}: ${digits(ratio)}x\n`)
-  return { pass, layer, flops, difference, ours: our!, theirs: their!, ratio, cpuRatio }
-}
-
-/** Largest difference over the largest value; infinite when there is nothing to compare. */
-function furthest(ours: Float32Array, theirs: Float32Array): number {
-  let largest = 0
-  let difference = ours.length === theirs.length ? 0 : Number.POSITIVE_INFINITY
-  for (let k = 0; k < theirs.length; k++) {
-    largest = Math.max(largest, Math.abs(theirs[k]!))
-    difference = Math.max(difference, Math.abs(ours[k]! - theirs[k]!))
-  }
-  return largest > 0 ? difference / largest : Number.POSITIVE_INFINITY
+  const where = places.map(({ name, adapter, versions }) => ({ name, adapter, peers: versions }))
+  const content = { repetitions, places: where, medians: medians(rows), notMeasured: missing, rows }
+  return saveSection(gpu, options.out, 'peers', content)
 }

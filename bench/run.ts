@@ -9,8 +9,9 @@ import { closePlatform } from '../src/engine/platform.ts'
 import type { Program } from '../src/engine/program.ts'
 import { sizeOf } from '../src/engine/tensor.ts'
 import { cropped, layers, pickLayers } from './layers.ts'
-import { measure, type Timing } from './measure.ts'
-import { resultsFolder, saveSection } from './results.ts'
+import { measure, type Task, type Timing } from './measure.ts'
+import { comparedWith, ratioTo, referenceProgram, SLOWER } from './reference.ts'
+import { readSection, resultsFolder, saveSection } from './results.ts'
 import { type Case, suites } from './suites.ts'
 import { digits, table } from './table.ts'
 import { values } from './values.ts'
@@ -19,6 +20,8 @@ interface Row extends Timing {
   readonly suite: string
   readonly pass: string
   readonly layer: string
+  /** Time as a multiple of the reference kernel's, measured in turns. */
+  readonly ratio: number
   /** Absent where a kernel does next to no arithmetic. */
   readonly gflops: number | undefined
   /** Bytes of all operands, each counted once a kernel, over the time. */
@@ -55,18 +58,30 @@ const options = new Command('bench')
 const all = options.quick ? layers.map((layer) => cropped(layer, [8, 8, 8])) : layers
 const repetitions = options.quick ? 1 : options.repetitions
 const gpu = await openGpu()
+const reference = await referenceProgram(gpu)
 const rows: Row[] = []
+const nameOf = ({ suite, pass, layer }: Pick<Row, 'suite' | 'pass' | 'layer'>) => `${suite} ${pass} ${layer}`
+const before = readSection(gpu, options.out, 'kernels') as { rows: Row[] } | undefined
+const recorded = new Map(before?.rows.map((row) => [nameOf(row), row]))
+/** Everything was measured, so what else is on file is of kernels that are no more. */
+const whole = options.suite.length === Object.keys(suites).length && !options.layer && !options.quick
+/** What was measured, and before the end of a whole run what is on file of the others. */
+const save = (ended: boolean) => {
+  const measured = new Set(rows.map(nameOf))
+  const others = [...recorded.values()].filter((row) => !(ended && whole) && !measured.has(nameOf(row)))
+  return saveSection(gpu, options.out, 'kernels', { repetitions, rows: [...rows, ...others] })
+}
 for (const name of options.suite) {
   const { cases, at } = suites[name]!
   const chosen = at ? [all.at(at === 'first' ? 0 : -1)!] : pickLayers(all, options.layer)
   for (const layer of chosen) {
     rows.push(...(await timeTogether(gpu, cases(layer))))
     // After each layer, so that a run that is stopped leaves what it has measured.
-    saveSection(gpu, options.out, 'kernels', { repetitions, rows })
+    save(false)
     process.stderr.write(`${name} ${layer.name}\n`)
   }
 }
-const header = ['suite', 'pass', 'layer', 'ms', 'CPU ms', 'GFLOP/s', 'GB/s']
+const header = ['suite', 'pass', 'layer', 'ms', 'CPU ms', 'GFLOP/s', 'GB/s', 'x reference', 'vs recorded']
 const cells = rows.map((r) => [
   r.suite,
   r.pass,
@@ -75,9 +90,14 @@ const cells = rows.map((r) => [
   digits(r.cpuMilliseconds),
   digits(r.gflops),
   digits(r.gigabytesPerSecond),
+  digits(r.ratio),
+  comparedWith(recorded.get(nameOf(r))?.ratio, r.ratio),
 ])
 process.stdout.write(`${gpu.name}, medians of up to ${repetitions} samples\n\n${table(header, cells)}\n`)
-process.stdout.write(`\n${saveSection(gpu, options.out, 'kernels', { repetitions, rows })}\n`)
+const slower = cells.filter((row) => row.at(-1)!.endsWith(SLOWER)).length
+if (recorded.size > 0) process.stdout.write(`\n${slower} of ${cells.length} are notably slower than recorded\n`)
+process.stdout.write(`\n${save(true)}\n`)
+reference.destroy()
 closeGpu(gpu)
 closePlatform()
 
@@ -91,25 +111,32 @@ async function timeTogether(gpu: Gpu, cases: readonly Case[]): Promise<Row[]> {
     await program.done()
     programs.push(program)
   }
-  const tasks = programs.map((program, k) => ({
-    name: cases[k]!.pass,
-    run: (times: number) => {
-      program.run(times)
-      return program.done()
-    },
-  }))
+  // The reference right before each case, so that both find the machine in the same mood.
+  const tasks = programs.flatMap((program, k) => [taskOf('reference', reference), taskOf(cases[k]!.pass, program)])
   const timings = await measure(tasks, repetitions, options.seconds)
-  const found = timings.map((timing, k): Row => {
+  const found = programs.map(({ launches }, k): Row => {
+    const [yardstick, timing] = [timings[2 * k]!, timings[2 * k + 1]!]
     const { suite, pass, layer } = cases[k]!
-    const { launches } = programs[k]!
     const flops = launches.reduce((sum, launch) => sum + launch.flops, 0)
     const bytes = launches.reduce((sum, launch) => sum + launch.bytes, 0)
     const perSecond = 1e6 * timing.milliseconds
     const gflops = flops > 0 ? flops / perSecond : undefined
+    const ratio = ratioTo(yardstick, timing, gpu.software)
     const kernels = launches.map((launch) => launch.kernel)
-    return { suite, pass, layer, ...timing, gflops, gigabytesPerSecond: bytes / perSecond, flops, bytes, kernels }
+    const speed = { gflops, gigabytesPerSecond: bytes / perSecond, flops, bytes }
+    return { suite, pass, layer, ...timing, ratio, ...speed, kernels }
   })
   for (const program of programs) program.destroy()
   release(gpu, [...gpu.resident.keys()])
   return found
+}
+
+function taskOf(name: string, program: Program): Task {
+  return {
+    name,
+    run: (times) => {
+      program.run(times)
+      return program.done()
+    },
+  }
 }

@@ -7,7 +7,8 @@ import { leakyRelu, relu } from '../src/engine/ops/elementwise.ts'
 import { batchNorm, batchNormTraining } from '../src/engine/ops/norm.ts'
 import { maxPool3d } from '../src/engine/ops/pool.ts'
 import { constant, input, parameter, type Shape, sizeOf, type Tensor } from '../src/engine/tensor.ts'
-import { applyMask, maskGradient, maskState, stepMask } from '../src/explain/mask-ops.ts'
+import { applyMask, gatherCells, maskGradient, stepMask } from '../src/explain/mask-ops.ts'
+import { maskState } from '../src/explain/mask-state.ts'
 import type { Layer } from './layers.ts'
 import { values } from './values.ts'
 
@@ -108,9 +109,9 @@ const mask: Suite = ({ size }) => {
   const state = maskState(size, 1, 4096)
   const jitter = { seed: 1, jitter: 0 }
   const masked = applyMask(x, fill, state, jitter)
-  const options = { ...jitter, lambda1: 1e-5, lambda2: 1e-5, beta1: 1, beta2: 2, learningRate: 0.1 }
-  const gradient = maskGradient(input(shape), x, fill)
-  const effects = stepMask(gradient, input([1]), state, { ...options, slope: [1, 1, 1] })
+  const gradient = gatherCells(maskGradient(input(shape), x, fill), state, jitter)
+  const options = { beta1: 1, beta2: 2, slope: [1, 1, 1] as const, learningRate: 0.1, tolerance: 0 }
+  const effects = stepMask(gradient, input([1]), state, options)
   return [casesOf('mask', size.join('x'))('step', { masked }, { effects })]
 }
 

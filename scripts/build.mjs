@@ -1,5 +1,5 @@
-// Builds dist/: JavaScript and declarations, one file a source. Then checks what a page would load: the browser entry
-// must bundle with nothing of Node in it, and its size is printed.
+// Builds dist/: JavaScript and declarations, one file a source. Then checks what a page would load: the browser entries
+// must bundle with nothing of Node in them; their sizes are printed, and the small one must be small.
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -16,18 +16,32 @@ const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/pack
 const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)
 
-// With platform 'browser' esbuild refuses any import of a Node module.
-const { outputFiles } = await build({
-  entryPoints: [join(root, 'dist', 'browser.js')],
-  bundle: true,
-  minify: true,
-  write: false,
-  format: 'esm',
-  platform: 'browser',
-  target: 'es2022',
-  logLevel: 'error',
-}).catch(() => process.exit(1))
-const bytes = outputFiles[0].contents
-const kB = (length) => `${(length / 1000).toFixed(1)} kB`
-const sizes = `${kB(bytes.length)} minified, ${kB(gzipSync(bytes, { level: 9 }).length)} gzip, ${kB(brotliCompressSync(bytes).length)} brotli`
-process.stderr.write(`dist/ built; the browser entry bundles to ${sizes}\n`)
+const entries = [
+  { name: 'the browser entry', file: 'browser.js' },
+  { name: 'the explain entry', file: 'explain-entry.js', most: 60_000 },
+]
+for (const { name, file, most = Number.POSITIVE_INFINITY } of entries) {
+  // With platform 'browser' esbuild refuses any import of a Node module.
+  const { outputFiles } = await build({
+    entryPoints: [join(root, 'dist', file)],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'error',
+  }).catch(() => process.exit(1))
+  const bytes = outputFiles[0].contents
+  const gzip = gzipSync(bytes, { level: 9 }).length
+  const sizes = `${kB(bytes.length)} minified, ${kB(gzip)} gzip, ${kB(brotliCompressSync(bytes).length)} brotli`
+  process.stderr.write(`dist/${file}: ${name} bundles to ${sizes}\n`)
+  if (gzip > most) {
+    process.stderr.write(`${name} is ${kB(gzip - most)} over the ${kB(most)} (gzip) that a page should have to load\n`)
+    process.exit(1)
+  }
+}
+
+function kB(length) {
+  return `${(length / 1000).toFixed(1)} kB`
+}

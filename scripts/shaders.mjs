@@ -1,21 +1,26 @@
 // Gathers shaders/**/*.wgsl into src/engine/shaders.gen.ts, so that Node, bundlers and tests see the same text.
+// Comments and indentation stay behind: a page need not load them.
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'shaders')
+const operations = join(root, 'src', 'engine', 'ops')
 const target = join(root, 'src', 'engine', 'shaders.gen.ts')
 
-const names = readdirSync(folder, { recursive: true })
-  .map((name) => String(name).replaceAll('\\', '/'))
-  .filter((name) => name.endsWith('.wgsl'))
-  .sort()
-const entries = names.map((name) => {
-  const text = readFileSync(join(folder, name), 'utf8').replaceAll('\r\n', '\n')
-  return `  ${JSON.stringify(name.slice(0, -'.wgsl'.length))}: ${JSON.stringify(text)},\n`
+const shaders = read(folder, '.wgsl')
+const entries = shaders.map(([name, text]) => {
+  return `  ${JSON.stringify(name.slice(0, -'.wgsl'.length))}: ${JSON.stringify(lean(text))},\n`
 })
+// How fast a kernel is depends on its text, and on the tiles and grids with which operations launch it.
+const kernels = [...shaders.map(([name, text]) => [name, lean(text)]), ...read(operations, '.ts')]
+const version = createHash('sha256').update(JSON.stringify(kernels)).digest('hex').slice(0, 16)
 const source = `// Made by scripts/shaders.mjs from shaders/**/*.wgsl. Do not edit.
+/** Changes whenever a kernel does: measurements of older kernels say nothing. */
+export const kernelsVersion = '${version}'
+
 /** WGSL text by path under shaders/, without the extension: shaders['conv/conv3d']. */
 export const shaders: Record<string, string> = {
 ${entries.join('')}}
@@ -25,4 +30,23 @@ ${entries.join('')}}
 if (!existsSync(target) || readFileSync(target, 'utf8') !== source) {
   writeFileSync(`${target}.${process.pid}`, source)
   renameSync(`${target}.${process.pid}`, target)
+}
+
+/** Files of a kind under a folder: name with forward slashes, and text. */
+function read(from, ending) {
+  const names = readdirSync(from, { recursive: true }).map((name) => String(name).replaceAll('\\', '/'))
+  const wanted = names.filter((name) => name.endsWith(ending)).sort()
+  return wanted.map((name) => [name, readFileSync(join(from, name), 'utf8').replaceAll('\r\n', '\n')])
+}
+
+/**
+ * Without comments, blank lines and all but one space of indentation. Directives (`//@`) stay; so does the space, because
+ * what is declared for the whole module is told by its place at the start of a line (src/engine/source.ts).
+ */
+function lean(text) {
+  const lines = text.split('\n').map((line) => line.replace(/\s*\/\/(?!@).*$/, '').replace(/^\s+/, ' '))
+  return lines
+    .filter((line) => line.trim() !== '')
+    .join('\n')
+    .concat('\n')
 }

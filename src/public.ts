@@ -1,7 +1,9 @@
 /** What both entries of the package offer, in Node and on a page: the engine, explanations, volumes, networks, phantoms. */
 export { adapterName, isSoftwareAdapter, NoAdapterError } from './engine/adapter.ts'
 export { backward, type RuleBook } from './engine/backward.ts'
+export { type Ceilings, measureCeilings } from './engine/ceilings.ts'
 export { compile } from './engine/compile.ts'
+export { type Cost, type CostRow, costTable, predict as predictCost, type Roofline, totalCost } from './engine/cost.ts'
 export { GpuError, type GpuErrorKind, ShapeError } from './engine/errors.ts'
 export { closeGpu, type Gpu, type OpenOptions, openGpu, release } from './engine/gpu.ts'
 export { gaussianBlur } from './engine/ops/blur.ts'
@@ -35,8 +37,21 @@ export { type CompileOptions, type MemoryReport, planProgram } from './engine/pl
 export { closePlatform, requestGpuAdapter } from './engine/platform.ts'
 export type { Program } from './engine/program.ts'
 export { constant, input, parameter, type Shape, state, type Tensor } from './engine/tensor.ts'
-export { type Explanation, explainGroup, explainScan } from './explain/explain.ts'
-export { type MaskOptions, type MaskResult, maskDefaults, optimiseMask, planMask } from './explain/mask.ts'
+export { type TuneOptions, type TuneReport, tune } from './engine/tune.ts'
+export { type Explanation, explainGroup, explainScan, explainScans } from './explain/explain.ts'
+export {
+  type Lambdas,
+  type MaskInput,
+  type MaskOptions,
+  type MaskOutcome,
+  type MaskResult,
+  type MasksOptions,
+  maskDefaults,
+  optimiseMask,
+  optimiseMasks,
+  planMask,
+  planMasks,
+} from './explain/mask.ts'
 export { classify, makePredictor, type Prediction, type Predictor, type PredictorOptions } from './explain/predict.ts'
 export { InputError } from './io/errors.ts'
 export { encodePng, type MontageOptions, montage } from './io/montage.ts'

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Timing } from '../bench/measure.ts'
+import { comparedWith, ratioTo } from '../bench/reference.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const test = suite('bench')
@@ -49,15 +51,34 @@ test('kernels: a table and a section of JSON', () => {
   assert.is(kernels.rows[0].flops, 2 * 8 * 27 * 8 ** 3)
 })
 
-test('peers: a second section beside the first, results compared', () => {
-  run('peers.ts', '--layer', '1->8')
-  const { kernels, peers } = results()
-  assert.ok(kernels.rows.length > 0)
-  assert.equal(
-    peers.rows.map((row: { pass: string }) => row.pass),
-    ['forward', 'data gradient', 'weight gradient'],
-  )
-  for (const { ratio, difference } of peers.rows) assert.ok(ratio > 0 && difference < 1e-4)
+test('kernels: another run is compared with what was recorded, and keeps what it did not measure', () => {
+  const before = results().kernels.rows
+  const printed = run('run.ts', '--suite', 'map', '--layer', '1->8')
+  assert.match(printed, /\| x reference \| +vs recorded +\|/)
+  assert.match(printed, /\| map +\| relu \| 1->8 @8x8x8 \|.* \| +[-+]\d+ %( SLOWER| faster)? +\|\n/)
+  assert.match(printed, /\n[01] of 1 are notably slower than recorded\n/)
+  const after = results().kernels.rows
+  const names = (rows: { suite: string; pass: string }[]) => rows.map(({ suite, pass }) => `${suite} ${pass}`).sort()
+  assert.equal(names(after), names(before))
+  for (const { ratio } of after) assert.ok(ratio > 0)
+})
+
+test('ratios are of paired samples, and a change of more than 15 % is marked', () => {
+  const timing = (samples: number[], cpuSamples: number[]): Timing => ({
+    milliseconds: 0,
+    cpuMilliseconds: 0,
+    samples,
+    cpuSamples,
+  })
+  const reference = timing([1, 2, 4], [1, 1, 1])
+  const kernel = timing([3, 6, 20], [2, 8, 3])
+  assert.is(ratioTo(reference, kernel, false), 3)
+  assert.is(ratioTo(reference, kernel, true), 3)
+  assert.is(comparedWith(undefined, 2), '-')
+  assert.is(comparedWith(2, 2.2), '+10 %')
+  assert.is(comparedWith(2, 2.4), '+20 % SLOWER')
+  assert.is(comparedWith(2, 1.8), '-10 %')
+  assert.is(comparedWith(2, 1.6), '-20 % faster')
 })
 
 test('a suite that does not exist is refused by name', () => {

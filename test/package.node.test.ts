@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -42,7 +43,14 @@ packed('npm pack makes a tarball with what is needed and nothing of the tests', 
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
   assert.ok(tarball)
   const files = expectSuccess(run('tar', ['tzf', tarball], folder)).stdout.split('\n')
-  for (const name of ['bin/voxplain.mjs', 'dist/node.js', 'dist/node.d.ts', 'dist/browser.js', 'LICENSE'])
+  for (const name of [
+    'bin/voxplain.mjs',
+    'dist/node.js',
+    'dist/node.d.ts',
+    'dist/browser.js',
+    'dist/explain-entry.js',
+    'LICENSE',
+  ])
     assert.ok(files.includes(`package/${name}`), `${name} is missing`)
   assert.equal(
     files.filter((name) => /\/(test|src|node_modules)\//.test(name.replace(/^package/, ''))),
@@ -76,13 +84,14 @@ packed('its command line runs', () => {
   expectSuccess(run('npx', ['--no-install', 'voxplain', 'doctor'], folder))
 })
 
-packed('its browser entry bundles with nothing of Node in it', async () => {
-  if (unreachable) return skip('the npm registry cannot be reached')
-  writeFileSync(join(folder, 'page.js'), `export * from 'voxplain'\n`)
+/** Bundles a page that uses everything of an entry; esbuild refuses imports of Node modules. */
+async function bundlePage(entry: string) {
+  writeFileSync(join(folder, 'page.js'), `export * from '${entry}'\n`)
   const { outputFiles, metafile } = await build({
     absWorkingDir: folder,
     entryPoints: ['page.js'],
     bundle: true,
+    minify: true,
     write: false,
     metafile: true,
     format: 'esm',
@@ -90,13 +99,43 @@ packed('its browser entry bundles with nothing of Node in it', async () => {
     target: 'es2022',
     logLevel: 'silent',
   })
+  const { contents, text } = outputFiles[0]!
+  assert.not.match(text, /\b(from|import|require)\s*\(?\s*["']node:/)
   const inputs = Object.keys(metafile.inputs)
-  assert.ok(inputs.some((name) => name.endsWith('voxplain/dist/browser.js')))
   assert.equal(
     inputs.filter((name) => name.endsWith('.node.js')),
     [],
   )
-  assert.not.match(outputFiles[0]!.text, /\b(from|import|require)\s*\(?\s*["']node:/)
+  return { inputs, gzip: gzipSync(contents, { level: 9 }).length }
+}
+
+packed('its browser entry bundles with nothing of Node in it', async () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  const { inputs } = await bundlePage('voxplain')
+  assert.ok(inputs.some((name) => name.endsWith('voxplain/dist/browser.js')))
+})
+
+packed('its explain entry is small: under 60 kB, and the formats it leaves out stay out', async () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  const { inputs, gzip } = await bundlePage('voxplain/explain')
+  assert.ok(inputs.some((name) => name.endsWith('voxplain/dist/explain/mask.js')))
+  assert.equal(
+    inputs.filter((name) => /jsfive|nifti|fast-png|fflate|wgsl_reflect|model\/(keras|train)/.test(name)),
+    [],
+  )
+  assert.ok(gzip < 60_000, `${gzip} bytes`)
+})
+
+packed('its explain entry runs in Node too', () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  const script = `
+    import { closeGpu, makePredictor, openGpu } from 'voxplain/explain'
+    const gpu = await openGpu()
+    console.log('opened', typeof makePredictor, gpu.name)
+    closeGpu(gpu)
+    process.exit(0)`
+  writeFileSync(join(folder, 'explain.mjs'), script)
+  assert.match(expectSuccess(run(process.execPath, ['explain.mjs'], folder)).stdout, /^opened function \S/m)
 })
 
 packed.run()

@@ -1,5 +1,5 @@
-  // Part of the row kernels, pasted into main for one plane of outputs, ox: the sums a_C_R_J, all zero, where the weights of
-  // each channel begin, and which planes of taps lie in the volume.
+// Part of the row kernels, pasted into main for one plane of outputs, ox: the sums a_C_R_J, all zero, where the weights of
+// each channel begin, and which planes of taps lie in the volume.
   //@unroll C 0..CHANNELS
   let weights_$(C) = g * CO * CI * TAPS + min(first + $(C)u, CO - 1u) * W_OUT;
   //@unroll R 0..ROWS

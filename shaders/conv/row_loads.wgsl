@@ -1,5 +1,5 @@
-      // Part of the row kernels, pasted into the loop over planes: the voxels x_U_V of one plane of one channel. Only rows and
-      // columns at the edge of a tile (before LOW, or from HIGH on) can lie outside the volume; they are tested.
+// Part of the row kernels, pasted into the loop over planes: the voxels x_U_V of one plane of one channel. Only rows and
+// columns at the edge of a tile (before LOW, or from HIGH on) can lie outside the volume; they are tested.
       //@unroll U 0..ROWS_IN
       let from_$(U) = plane + row_$(U);
       //@end U

@@ -1,5 +1,5 @@
-  // Part of the row kernels, pasted into main: where a tile of ROWS x TILE outputs, whose first tap is at corner_y, corner_z,
-  // reads x. What may lie outside the volume is moved inside, so that no index is out of range, and remembered.
+// Part of the row kernels, pasted into main: where a tile of ROWS x TILE outputs, whose first tap is at corner_y, corner_z,
+// reads x. What may lie outside the volume is moved inside, so that no index is out of range, and remembered.
   //@unroll U 0..ROWS_IN
   let place_$(U) = corner_y + $(U)i;
   let row_$(U) = u32(clamp(place_$(U), 0i, i32(IN.y) - 1i)) * IN.z;

@@ -1,5 +1,5 @@
-      // Part of the row kernels, pasted after the voxels x_U_V are there: adds what the taps of one plane contribute to the
-      // sums a_C_R_J. One expression a sum: on a software adapter an assignment costs as much as four multiply-adds.
+// Part of the row kernels, pasted after the voxels x_U_V are there: adds what the taps of one plane contribute to the
+// sums a_C_R_J. One expression a sum: on a software adapter an assignment costs as much as four multiply-adds.
       let tap = weight_c + select(tx, KERNEL.x - 1u - tx, REVERSED == 1u) * (KERNEL.y * KERNEL.z);
       //@unroll C 0..CHANNELS
       //@unroll T 0..KERNEL.y

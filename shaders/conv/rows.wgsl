@@ -30,6 +30,10 @@ const LOW_Y: u32 = 0u; // rows of a tile from LOW_Y to HIGH_Y are never outside 
 const HIGH_Y: u32 = 1u;
 const LOW_Z: u32 = 0u;
 const HIGH_Z: u32 = 1u;
+const AGAIN_Y: u32 = 0u; // rows that the last tile makes a second time
+const END_Y: u32 = 1u; // rows of the last tile from here on are outside
+const AGAIN_Z: u32 = 0u;
+const END_Z: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -72,21 +76,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       //@paste conv/row_sums
     }
   }
-  // Sums go through an array, so that the epilogue is compiled once and not for each of them.
-  var sums: array<f32, CHANNELS * ROWS * TILE>;
-  //@unroll C 0..CHANNELS
-  //@unroll R 0..ROWS
-  //@unroll J 0..TILE
-  sums[$((C * ROWS + R) * TILE + J)] = a_$(C)_$(R)_$(J);
-  //@end J
-  //@end R
-  //@end C
-  for (var c = 0u; c < min(CHANNELS, CO - first); c++) {
-    for (var r = band * ROWS - oy; r < ROWS; r++) {
-      let base = ((((n * GROUPS + g) * CO + first + c) * OUT.x + ox) * OUT.y + oy + r) * OUT.z + oz;
-      for (var j = tile * TILE - oz; j < TILE; j++) {
-        y[base + j] = epilogue(sums[(c * ROWS + r) * TILE + j], base + j);
-      }
-    }
-  }
+  //@paste conv/row_stores
 }

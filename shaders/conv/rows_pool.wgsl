@@ -3,8 +3,9 @@
 // flat position in the plane of conv, as pool/max writes it. What came between convolution and pool (a shift, an activation)
 // must not decrease, so that it may as well come after the pool, at an eighth of the places: it fills the slot `stage`.
 // Windows do not overlap (POOL <= POOL_STRIDE). A thread makes POOL_ROWS x POOL_TILE windows of CHANNELS output channels.
-// Where ZERO is set, padding within PADDED counts as zeros after the stage (ClinicaDL); else it never wins.
+// Where ZERO is 1, padding within PADDED counts as zeros after the stage (ClinicaDL); else it never wins.
 //@include common/linear
+//@include pool/padding
 
 const N: u32 = 1u;
 const GROUPS: u32 = 1u;
@@ -36,7 +37,9 @@ const PADDED: vec3u = vec3u(1u); // POOL_FRONT + OUT + back padding
 const POOL_ROWS: u32 = 1u; // at most POOLED.y
 const POOL_TILE: u32 = 1u; // at most POOLED.z
 const PARTIAL: u32 = 1u; // 0: no window reaches outside OUT
-const ZERO: bool = false;
+const ZERO: u32 = 0u;
+const AGAIN_Y: u32 = 0u; // windows that the last tile makes a second time
+const AGAIN_Z: u32 = 0u;
 const NONE: u32 = 0xffffffffu;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -58,9 +61,6 @@ const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
 const PLANE: u32 = IN.x * IN.y * IN.z;
 const END_X: u32 = IN.x;
 const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
-
-// By its bits: a compiler may assume that v != v is false.
-fn is_nan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -135,35 +135,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     //@end P
     //@end C
   }
-  var bests: array<f32, CHANNELS * POOL_ROWS * POOL_TILE>;
-  var winners: array<u32, CHANNELS * POOL_ROWS * POOL_TILE>;
   //@unroll C 0..CHANNELS
-  //@unroll P 0..POOL_ROWS
-  //@unroll Q 0..POOL_TILE
-  bests[$((C * POOL_ROWS + P) * POOL_TILE + Q)] = best_$(C)_$(P)_$(Q);
-  winners[$((C * POOL_ROWS + P) * POOL_TILE + Q)] = winner_$(C)_$(P)_$(Q);
-  //@end Q
-  //@end P
-  //@end C
-  for (var c = 0u; c < min(CHANNELS, CO - first); c++) {
-    for (var p = band * POOL_ROWS - py; p < POOL_ROWS; p++) {
-      let base = ((((n * GROUPS + g) * CO + first + c) * POOLED.x + px) * POOLED.y + py + p) * POOLED.z + pz;
-      for (var q = tile * POOL_TILE - pz; q < POOL_TILE; q++) {
-        let at = (c * POOL_ROWS + p) * POOL_TILE + q;
-        let value = stage(bests[at], base + q);
-        let by_padding = padding_wins(value, vec3u(px, py + p, pz + q));
-        y[base + q] = epilogue(select(value, 0.0, by_padding), base + q);
-        index[base + q] = select(winners[at], NONE, by_padding);
-      }
+  if (first + $(C)u < CO) {
+    let base = ((((n * GROUPS + g) * CO + first + $(C)u) * POOLED.x + px) * POOLED.y + py) * POOLED.z + pz;
+    //@unroll P 0..AGAIN_Y
+    if (band + 1u < BANDS) {
+      //@paste conv/row_store_pool
     }
+    //@end P
+    //@unroll P AGAIN_Y..POOL_ROWS
+    //@paste conv/row_store_pool
+    //@end P
   }
+  //@end C
 }
 
-// True where a zero of the padding is the window's largest value. Front padding comes first in scan order, so it wins ties.
-fn padding_wins(value: f32, window: vec3u) -> bool {
-  let start = window * POOL_STRIDE;
-  let in_front = any(start < POOL_FRONT);
-  let end = start + POOL;
-  let behind = any((end > POOL_FRONT + OUT) & (POOL_FRONT + OUT < PADDED));
-  return ZERO & !is_nan(value) & ((in_front & (value <= 0.0)) | (behind & (value < 0.0)));
+fn store(best: f32, winner: u32, i: u32, window: vec3u) {
+  let value = stage(best, i);
+  var by_padding = false;
+  //@unroll M 0..ZERO
+  by_padding = padding_wins(value, window * POOL_STRIDE, window * POOL_STRIDE + POOL, POOL_FRONT, OUT, PADDED);
+  //@end M
+  y[i] = epilogue(select(value, 0.0, by_padding), i);
+  index[i] = select(winner, NONE, by_padding);
 }

@@ -34,6 +34,10 @@ const PHASE_Z: u32 = 0u;
 const WINDOWS_Y: u32 = 1u; // windows that the rows of a tile touch
 const WINDOWS_Z: u32 = 1u;
 const END_X: u32 = 1u; // planes from here on are in no window
+const AGAIN_Y: u32 = 0u; // rows that the last tile makes a second time
+const END_Y: u32 = 1u; // rows of the last tile from here on are outside
+const AGAIN_Z: u32 = 0u;
+const END_Z: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> index: array<u32>;
@@ -89,21 +93,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       //@paste conv/row_sums
     }
   }
-  // Sums go through an array, so that the epilogue is compiled once and not for each of them.
-  var sums: array<f32, CHANNELS * ROWS * TILE>;
-  //@unroll C 0..CHANNELS
-  //@unroll R 0..ROWS
-  //@unroll J 0..TILE
-  sums[$((C * ROWS + R) * TILE + J)] = a_$(C)_$(R)_$(J);
-  //@end J
-  //@end R
-  //@end C
-  for (var c = 0u; c < min(CHANNELS, CO - first); c++) {
-    for (var r = band * ROWS - oy; r < min(ROWS, OUT.y - oy); r++) {
-      let base = ((((n * GROUPS + g) * CO + first + c) * OUT.x + ox) * OUT.y + oy + r) * OUT.z + oz;
-      for (var j = tile * TILE - oz; j < min(TILE, OUT.z - oz); j++) {
-        y[base + j] = epilogue(sums[(c * ROWS + r) * TILE + j], base + j);
-      }
-    }
-  }
+  //@paste conv/row_stores
 }

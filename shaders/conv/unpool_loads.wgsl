@@ -1,5 +1,5 @@
-      // Part of conv/rows_unpool, pasted into the loop over planes: the voxels x_U_V of one plane of the full-size gradient. Each
-      // window is loaded once; its winner has its dy, its other voxels have zero.
+// Part of conv/rows_unpool, pasted into the loop over planes: the voxels x_U_V of one plane of the full-size gradient. Each
+// window is loaded once; its winner has its dy, its other voxels have zero.
       //@unroll P 0..WINDOWS_Y
       //@unroll Q 0..WINDOWS_Z
       let k_$(P)_$(Q) = index[windows + row_$(P) + column_$(Q)];

@@ -151,36 +151,37 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       //@end C
     }
   }
-  let base = (chunk * GROUPS + g) * CO * CI * TAPS + tx * KERNEL.y * KERNEL.z;
-  workgroupBarrier();
+  // Through an array, so that what follows is compiled once and not for each of them.
+  var sums: array<vec4f, TY * KERNEL.z * Q>;
   //@unroll T 0..TY
   //@unroll K 0..KERNEL.z
   //@unroll C 0..Q
-  {
-    let half = $((T * KERNEL.z + K) * Q + C)u % 2u * THREADS;
-    var whole = a_$(T)_$(K)_$(C);
+  sums[$((T * KERNEL.z + K) * Q + C)] = a_$(T)_$(K)_$(C);
+  //@end C
+  //@end K
+  //@end T
+  let base = (chunk * GROUPS + g) * CO * CI * TAPS + tx * KERNEL.y * KERNEL.z;
+  let c = first_c + lc;
+  workgroupBarrier();
+  for (var k = 0u; k < TY * KERNEL.z * Q; k++) {
+    var whole = sums[k];
+    let half = k % 2u * THREADS;
     if (ROWS > 1u) {
       vectors[half + lane] = whole;
       workgroupBarrier();
     }
     // Another row's thread adds up each time, so that they share the work.
-    if (row == $((T * KERNEL.z + K) * Q + C)u % ROWS) {
+    if (row == k % ROWS) {
       if (ROWS > 1u) {
         whole = vectors[half + role * ROWS];
         for (var r = 1u; r < ROWS; r++) { whole = whole + vectors[half + role * ROWS + r]; }
       }
-      let ty = band * TY + $(T)u;
-      let c = first_c + lc;
-      let o = first_o + 4u * (lo * Q + $(C)u);
+      let ty = band * TY + k / (KERNEL.z * Q);
+      let o = first_o + 4u * (lo * Q + k % Q);
+      let at = base + c * TAPS + ty * KERNEL.z + k / Q % KERNEL.z;
       if ((ty < KERNEL.y) & (c < CI)) {
-        let at = base + c * TAPS + ty * KERNEL.z + $(K)u;
-        //@unroll L 0..4
-        if (o + $(L)u < CO) { y[at + (o + $(L)u) * CI * TAPS] = whole[$(L)]; }
-        //@end L
+        for (var l = 0u; l < min(4u, max(CO, o) - o); l++) { y[at + (o + l) * CI * TAPS] = whole[l]; }
       }
     }
   }
-  //@end C
-  //@end K
-  //@end T
 }

@@ -1,10 +1,13 @@
-// total = (first ? 0 : total) + weight x: gradients and scores of a group of scans, one scan after the other.
+// total = (first ? 0 : total) + weight (x[0] + x[1] + ... of the first `used` rows): gradients and scores of a group of scans, in
+// the order of the scans, however many come at a time. x: [ROWS, COUNT]; total: [COUNT].
 //@include common/linear
 
+const ROWS: u32 = 1u;
 const COUNT: u32 = 1u;
 
 struct Params {
-  first: u32,     // 1: start anew
+  first: u32, // 1: start anew
+  used: u32,
   weight: f32,
 }
 
@@ -18,11 +21,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var k = 0u; k < 4u; k++) {
     let i = start + k * 64u;
     if (i < COUNT) {
-      var before = 0.0;
+      var sum = 0.0;
       if (params.first == 0u) {
-        before = total[i];
+        sum = total[i];
       }
-      total[i] = before + params.weight * x[i];
+      for (var row = 0u; row < min(params.used, ROWS); row++) {
+        sum = sum + params.weight * x[row * COUNT + i];
+      }
+      total[i] = sum;
     }
   }
 }

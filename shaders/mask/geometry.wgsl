@@ -1,37 +1,26 @@
 // How a coarse mask lies over a volume: a cell covers CELL voxels along each axis; the value at a voxel is trilinear
-// between cell centres (edges repeat). `shift` moves the mask against the volume by whole voxels (jitter).
-struct Between {
-  low: u32,      // cell before the voxel
-  high: u32,     // cell after it
-  weight: f32,   // of `high`; `low` has the rest
+// between cell centres (edges repeat). Jitter moves the mask against the volume by whole voxels. Every kernel finds the same cells, because places
+// are integers. Needs the constants CELL and JITTERED, Params with seed and jitter, and the masks' counter (see mask/apply).
+const HALF: i32 = i32(CELL) / 2;
+// A multiple of CELL larger than any jitter (64) and half a cell.
+const BEFORE: i32 = (96 / i32(CELL) + 1) * i32(CELL);
+
+// The last cell whose centre is not behind a voxel, of which `place` is the index plus the jitter; -1 before the first.
+fn cell_below(place: i32) -> i32 {
+  return i32(u32(place - HALF + BEFORE) / CELL) - BEFORE / i32(CELL);
 }
 
-fn between(voxel: i32, shift: i32, cells: u32) -> Between {
-  let last = i32(cells) - 1;
-  if (CELL == 1u) {
-    let at = u32(clamp(voxel + shift, 0, last));
-    return Between(at, at, 0.0);
-  }
-  let position = (f32(voxel + shift) + 0.5) / f32(CELL) - 0.5;
-  let below = floor(position);
-  let low = i32(below);
-  return Between(u32(clamp(low, 0, last)), u32(clamp(low + 1, 0, last)), position - below);
+// Where a voxel lies between the centre of a cell (0) and that of the next (1).
+fn between(place: i32, below: i32) -> f32 {
+  return (f32(place - below * i32(CELL)) + 0.5) * (1.0 / f32(CELL)) - 0.5;
 }
 
-// Weight of a cell in the value at a voxel: the transpose of `between`.
-fn share(voxel: i32, shift: i32, cells: u32, cell: u32) -> f32 {
-  let b = between(voxel, shift, cells);
-  return select(0.0, 1.0 - b.weight, b.low == cell) + select(0.0, b.weight, b.high == cell);
-}
+fn within(cell: i32, cells: u32) -> u32 { return u32(clamp(cell, 0, i32(cells) - 1)); }
 
-// First and last voxel that a cell may have a share in; border cells serve everything beyond them.
-fn reach(cell: u32, shift: i32, cells: u32, voxels: u32) -> vec2i {
-  let margin = select(i32(CELL) / 2 + 1, 0, CELL == 1u);
-  let start = i32(cell * CELL) - margin - shift;
-  let stop = i32(cell * CELL + CELL) - 1 + margin - shift;
-  let low = select(max(start, 0), 0, cell == 0u);
-  let high = select(min(stop, i32(voxels) - 1), i32(voxels) - 1, cell == cells - 1u);
-  return vec2i(low, high);
+// Jitter of a mask in its present step; none where the mask is not running.
+fn shift_along(axis: u32, entry: u32) -> i32 {
+  if (!JITTERED) { return 0; }
+  return select(0, jitter_shift(params.seed, counter[entry * 4u], axis, params.jitter), counter[entry * 4u + 1u] == 0u);
 }
 
 // Shift of a step along one axis, uniform in [-jitter, jitter]: a hash of seed, step and axis (PCG).
@@ -40,12 +29,4 @@ fn jitter_shift(seed: u32, step: u32, axis: u32, jitter: u32) -> i32 {
   state = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
   state = (state >> 22u) ^ state;
   return i32(state % (2u * jitter + 1u)) - i32(jitter);
-}
-
-fn shift_of(params_seed: u32, step: u32, jitter: u32) -> vec3i {
-  return vec3i(
-    jitter_shift(params_seed, step, 0u, jitter),
-    jitter_shift(params_seed, step, 1u, jitter),
-    jitter_shift(params_seed, step, 2u, jitter),
-  );
 }

@@ -1,9 +1,11 @@
 /** voxplain doctor: what will compute here, and whether it computes right. */
 import type { Command } from 'commander'
+import { measureCeilings } from '../engine/ceilings.ts'
 import { compile } from '../engine/compile.ts'
 import { type Gpu, megabytes } from '../engine/gpu.ts'
 import { conv3d } from '../engine/ops/conv.ts'
 import { constant, input } from '../engine/tensor.ts'
+import { describeCeilings } from './bench-cost.ts'
 import { describeGpu, withGpu } from './gpu.ts'
 import { formatTable, makeReporter, type Terminal } from './terminal.ts'
 
@@ -11,11 +13,17 @@ export function addDoctor(program: Command, terminal: Terminal, finish: (code: n
   program
     .command('doctor')
     .description('the GPU, its limits, versions, and a tiny computation that is checked')
+    .option('--bench', 'measure what the GPU can do at most: copy bandwidth and multiply-add rate')
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  VOXPLAIN_ADAPTER=software voxplain doctor\n')
-    .action(async ({ json }: { json?: boolean }) => {
-      finish(await doctor(json ?? false, terminal))
+    .action(async (options: Options) => {
+      finish(await doctor(options, terminal))
     })
+}
+
+interface Options {
+  bench?: boolean
+  json?: boolean
 }
 
 const LIMITS = [
@@ -27,15 +35,17 @@ const LIMITS = [
   'maxComputeWorkgroupsPerDimension',
 ] as const
 
-async function doctor(json: boolean, terminal: Terminal): Promise<number> {
-  const reporter = makeReporter(terminal, json)
+async function doctor({ bench, json }: Options, terminal: Terminal): Promise<number> {
+  const reporter = makeReporter(terminal, json ?? false)
   return withGpu(async (gpu) => {
     const limits = Object.fromEntries(LIMITS.map((name) => [name, gpu.limits[name]]))
     const features = [...gpu.features].sort()
     const { adapter, software, versions } = describeGpu(gpu)
     const { passed, milliseconds } = await tryConvolution(gpu)
+    const ceilings = bench ? await measureCeilings(gpu) : undefined
     const platform = `${process.platform}-${process.arch}`
-    reporter.document({ adapter, software, platform, versions, features, limits, check: { passed, milliseconds } })
+    const check = { passed, milliseconds }
+    reporter.document({ adapter, software, platform, versions, features, limits, check, ceilings })
     const rows = [
       ['adapter', adapter],
       ['kind', software ? 'software: computes on the CPU, slowly' : 'hardware'],
@@ -46,6 +56,7 @@ async function doctor(json: boolean, terminal: Terminal): Promise<number> {
         'check',
         passed ? `a small convolution is right (${milliseconds.toFixed(0)} ms)` : 'a small convolution is WRONG',
       ],
+      ...(ceilings ? [['ceilings', describeCeilings(ceilings)]] : []),
     ]
     for (const line of formatTable(rows)) reporter.print(line)
     if (!passed) reporter.warn(`${adapter} computes wrong results; update its driver, or use VOXPLAIN_ADAPTER=software`)

@@ -1,5 +1,7 @@
 /** What explain writes for one map: the volume, the record of what was done, the picture. */
 import { basename } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import type { Explanation } from '../explain/explain.ts'
 import { encodePng, montage } from '../io/montage.ts'
 import { type NiftiVolume, writeVolume } from '../io/nifti.ts'
@@ -23,11 +25,12 @@ export interface About {
 }
 
 /**
- * The three files as bytes, nothing written yet. The record comes last: where there is one, the others are there too.
+ * The three files as bytes, nothing written yet. The record comes last: where there is one, the others are there too. The
+ * volume is compressed on another thread, so that this one can keep the GPU busy meanwhile.
  * @param background scan behind the map in the picture
  * @param stem path of the files without `_desc-mask_relevance` and the ending
  */
-export function explanationFiles(
+export async function explanationFiles(
   background: NiftiVolume,
   { map, result, nonFinite, notes }: Explanation<NiftiVolume>,
   about: About,
@@ -74,12 +77,10 @@ export function explanationFiles(
     max: 1,
   })
   const steps = `${result.iterations} steps${result.converged ? '' : ' (not converged)'}`
+  const volume = await promisify(gzip)(writeVolume(map, { description: `voxplain ${about.method} ${name}` }))
   return {
     files: [
-      {
-        path: path('.nii.gz'),
-        bytes: writeVolume(map, { gzip: true, description: `voxplain ${about.method} ${name}` }),
-      },
+      { path: path('.nii.gz'), bytes: volume },
       { path: path('.png'), bytes: encodePng(picture) },
       { path: path('.json'), bytes: formatJson(report) },
     ],

@@ -1,26 +1,19 @@
 /** voxplain explain: maps of what a network needs to see, one a scan or one for a group. */
-import { basename, join } from 'node:path'
 import { type Command, Option } from 'commander'
-import type { Gpu } from '../engine/gpu.ts'
-import { type Explanation, explainGroup, explainScan, tensorSpacing } from '../explain/explain.ts'
-import { type MaskOptions, maskDefaults, planMask } from '../explain/mask.ts'
+import { type Lambdas, type MaskOptions, maskDefaults } from '../explain/mask.ts'
 import { InputError } from '../io/errors.ts'
 import { readVolumeFile } from '../io/files.node.ts'
-import type { NiftiVolume } from '../io/nifti.ts'
-import type { Volume } from '../io/volume.ts'
 import { applyRecipe } from '../model/recipe.ts'
-import { explanationFiles } from './explain-files.ts'
-import { describeGpu, describeMemory, withGpu } from './gpu.ts'
+import { explainEach, explainTogether, type Setting, type Written } from './explain-work.ts'
+import { describeGpu, withGpu } from './gpu.ts'
 import { classIndex, type LoadedNetwork, openNetwork, withHint } from './network.ts'
-import { bytesOption, integerOption, numberOption, seedOption } from './options.ts'
-import { distinctStems, requireWritable, writeTogether } from './outputs.ts'
-import { exitCode, forEachScan, type Outcome, requireFiles, tellAbout } from './scans.ts'
-import { makeReporter, type Reporter, type Terminal } from './terminal.ts'
+import { bytesOption, integerOption, numberOption, numbersOption, seedOption } from './options.ts'
+import { distinctStems, requireWritable } from './outputs.ts'
+import { exitCode, type Outcome, requireFiles } from './scans.ts'
+import { makeReporter, type Terminal } from './terminal.ts'
 
 type MaskFlags = Pick<
   MaskOptions,
-  | 'lambda1'
-  | 'lambda2'
   | 'beta1'
   | 'beta2'
   | 'fill'
@@ -33,16 +26,20 @@ type MaskFlags = Pick<
   | 'learningRate'
   | 'seed'
   | 'score'
+  | 'precision'
+  | 'batch'
+  | 'memoryLimit'
 >
 
 interface Options extends MaskFlags {
   out: string
   method: 'mask'
   target?: string
+  lambda1?: number[]
+  lambda2?: number[]
   group?: boolean
   recipe?: string
   reference?: string
-  memoryLimit?: number
   json?: boolean
 }
 
@@ -52,6 +49,8 @@ Writes <scan>_desc-mask_relevance.nii.gz (1 - mask, on the scan's own grid), .js
 Examples:
   voxplain explain network.safetensors sub-01_gm.nii.gz --target AD --out maps
   voxplain explain network.safetensors patients/*.nii.gz --group --target AD --out maps --lambda1 2 --resolution 4
+  voxplain explain network.safetensors sub-*_gm.nii.gz --out maps --lambda1 1,10,100 --lambda2 0.1,1
+The last writes six maps a scan: <scan>_lambda1-1_lambda2-0.1_desc-mask_relevance.nii.gz and so on.
 `
 
 export function addExplain(program: Command, terminal: Terminal, finish: (code: number) => void): void {
@@ -65,6 +64,13 @@ export function addExplain(program: Command, terminal: Terminal, finish: (code: 
     .option('--target <class>', 'class whose score the mask drives down; default: the predicted one')
     .option('--group', 'one shared mask for all scans: group_desc-mask_relevance.*')
     .option('--recipe <name|file.json>', "how scans become the network's input; default: the network's own")
+    .addOption(
+      new Option(
+        '--batch <scans>',
+        'scans that the GPU works on at a time; default: as many as fill it and fit',
+      ).argParser(integerOption(1, 1024)),
+    )
+    .addOption(new Option('--precision <type>', 'of stored intermediate values').choices(['f32', 'f16']).default('f32'))
     .option('--memory-limit <bytes>', 'refuse to use more GPU memory, e.g. 800MB', bytesOption)
     .option('--json', 'one JSON document on stdout')
   for (const option of maskOptions()) command.addOption(option)
@@ -75,13 +81,17 @@ export function addExplain(program: Command, terminal: Terminal, finish: (code: 
 
 /** A flag for every option of the mask; what is not given keeps maskDefaults. */
 function maskOptions(): Option[] {
-  const flag = (name: keyof MaskFlags, flags: string, text: string) =>
-    new Option(`--${flags}`, `${text} (default: ${name === 'resolution' ? 'about 12 mm' : maskDefaults[name]})`)
-  const weight = numberOption(0)
+  const flag = (name: keyof MaskFlags | keyof Lambdas, flags: string, text: string) =>
+    new Option(`--${flags}`, `${text} (default: ${name in maskDefaults ? maskDefaults[name as never] : 'about 12 mm'})`)
+  const weights = numbersOption(0)
   const exponent = numberOption(1)
   return [
-    flag('lambda1', 'lambda1 <weight>', 'weight of the area term |1 - m|^beta1').argParser(weight),
-    flag('lambda2', 'lambda2 <weight>', 'weight of the smoothness term |grad m|^beta2').argParser(weight),
+    flag('lambda1', 'lambda1 <weights>', 'weight of the area term |1 - m|^beta1; several: a map for each').argParser(
+      weights,
+    ),
+    flag('lambda2', 'lambda2 <weights>', 'weight of the smoothness term |grad m|^beta2; several: as well').argParser(
+      weights,
+    ),
     flag('beta1', 'beta1 <exponent>', 'exponent of the area term').argParser(exponent),
     flag('beta2', 'beta2 <exponent>', 'exponent of the smoothness term').argParser(exponent),
     flag('fill', 'fill <kind>', 'what replaces masked voxels').choices(['one', 'zero', 'mean', 'blur']),
@@ -96,20 +106,11 @@ function maskOptions(): Option[] {
     ),
     flag('jitter', 'jitter <voxels>', 'random shift of the mask in each step').argParser(integerOption(0, 64)),
     flag('iterations', 'iterations <count>', 'steps at most').argParser(integerOption(1, 100000)),
-    flag('tolerance', 'tolerance <part>', 'stop when the loss changes by less; 0: never').argParser(weight),
+    flag('tolerance', 'tolerance <part>', 'stop when the loss changes by less; 0: never').argParser(numberOption(0)),
     flag('learningRate', 'learning-rate <rate>', 'of Adam').argParser(numberOption(1e-9)),
     flag('seed', 'seed <seed>', 'of the jitter').argParser(seedOption),
     flag('score', 'score <kind>', 'what is driven down').choices(['probability', 'logit']),
   ]
-}
-
-/** Everything that a scan's explanation needs besides the scan. */
-interface Task {
-  readonly path: string
-  readonly loaded: LoadedNetwork
-  readonly options: Options
-  readonly mask: MaskOptions
-  readonly reporter: Reporter
 }
 
 async function explain(path: string, scans: string[], options: Options, terminal: Terminal): Promise<number> {
@@ -123,19 +124,30 @@ async function explain(path: string, scans: string[], options: Options, terminal
   await requireWritable(options.out)
   for (const note of loaded.notes) reporter.note(note)
   return withGpu(async (gpu) => {
-    const mask = { ...maskFlags(options), target, reference, memoryLimit: options.memoryLimit }
-    const task = { path, loaded, options, mask, reporter }
-    const outcomes = await (options.group ? explainTogether(gpu, task, scans) : explainEach(gpu, task, scans, stems))
+    const mask = { ...maskFlags(options), target, reference }
+    const settings = settingsOf(options)
+    const task = { path, loaded, mask, settings, reporter, scans, stems, gpu, ...options }
+    const outcomes = await (options.group ? explainTogether(task) : explainEach(task))
     reporter.document({ network: path, scans: outcomes.map(documentOf), ...describeGpu(gpu) })
     return exitCode(outcomes)
   })
 }
 
 function maskFlags(options: Options): MaskFlags {
-  const { lambda1, lambda2, beta1, beta2, fill, within, reduction, resolution } = options
+  const { beta1, beta2, fill, within, reduction, resolution, precision, batch, memoryLimit } = options
   const { jitter, iterations, tolerance, learningRate, seed, score } = options
-  const regularisers = { lambda1, lambda2, beta1, beta2, fill, within, reduction, resolution }
+  const regularisers = { beta1, beta2, fill, within, reduction, resolution, precision, batch, memoryLimit }
   return { ...regularisers, jitter, iterations, tolerance, learningRate, seed, score }
+}
+
+/** Every pair of the lambdas given; where there are several of one, its value goes into the names of the files. */
+function settingsOf({ lambda1 = [maskDefaults.lambda1], lambda2 = [maskDefaults.lambda2] }: Options): Setting[] {
+  return lambda1.flatMap((first) =>
+    lambda2.map((second) => {
+      const suffix = (lambda1.length > 1 ? `_lambda1-${first}` : '') + (lambda2.length > 1 ? `_lambda2-${second}` : '')
+      return { lambda1: first, lambda2: second, suffix }
+    }),
+  )
 }
 
 /** The mean image of --fill mean as the network's input. */
@@ -155,77 +167,6 @@ async function openReference(
   return withHint(loaded, volume, async () => applyRecipe(recipe, volume, input).tensor).catch((error) => {
     throw error instanceof InputError ? new InputError(`${reference}: ${error.message}`) : error
   })
-}
-
-interface Written {
-  readonly files: readonly string[]
-  readonly report: object
-}
-
-function explainEach(gpu: Gpu, task: Task, scans: readonly string[], stems: readonly string[]) {
-  const { loaded, mask, reporter, options } = task
-  let told = false
-  return forEachScan(scans, reporter, async (scan, file, index) => {
-    if (!told) tellPlan(gpu, task, scan, 1)
-    told = true
-    const place = scans.length > 1 ? `${index + 1}/${scans.length} ` : ''
-    const explanation = await withHint(loaded, scan, () =>
-      explainScan(gpu, loaded.network, scan, { ...mask, onProgress: showProgress(reporter, place + basename(file)) }),
-    )
-    tellAbout(file, explanation, reporter)
-    return finish(gpu, task, scan, explanation, { scans: [file], failed: [] }, join(options.out, stems[index]!))
-  })
-}
-
-/** One mask for all scans that can be used; the others are told of, and named in the result. */
-async function explainTogether(gpu: Gpu, task: Task, scans: readonly string[]): Promise<Outcome<Written>[]> {
-  const { loaded, mask, reporter, options } = task
-  const { recipe, input } = loaded.network.description
-  const outcomes = await forEachScan(scans, reporter, (scan, file) =>
-    withHint(loaded, scan, async () => {
-      tellAbout(file, applyRecipe(recipe, scan, input), reporter)
-      return scan
-    }),
-  )
-  const usable = outcomes.flatMap((outcome) => ('result' in outcome ? [outcome] : []))
-  const failed = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome] : []))
-  if (usable.length === 0) return failed
-  const volumes = usable.map(({ result }) => result)
-  tellPlan(gpu, task, volumes[0]!, volumes.length)
-  const onProgress = showProgress(reporter, `group of ${volumes.length}`)
-  const explanation = await explainGroup(gpu, loaded.network, volumes, { ...mask, onProgress })
-  const used = usable.map(({ scan }) => scan)
-  const result = await finish(gpu, task, volumes[0]!, explanation, { scans: used, failed }, join(options.out, 'group'))
-  return [{ scan: 'group', result }, ...failed]
-}
-
-/** Says what the GPU will hold, before it does. */
-function tellPlan(gpu: Gpu, { loaded, mask, reporter }: Task, scan: Volume, count: number): void {
-  const spacing = tensorSpacing(loaded.network.description.recipe, scan.affine)
-  reporter.note(`${describeMemory(planMask(gpu, loaded.network, { ...mask, spacing }, count))} on ${gpu.name}`)
-}
-
-function showProgress(reporter: Reporter, label: string): MaskOptions['onProgress'] {
-  const bar = reporter.progress(label)
-  return ({ iteration, iterations, total, score }) =>
-    bar.update(iteration, iterations, `loss ${total.toFixed(4)} score ${score.toFixed(4)}`)
-}
-
-async function finish(
-  gpu: Gpu,
-  task: Task,
-  background: NiftiVolume,
-  explanation: Explanation<NiftiVolume>,
-  sources: { scans: readonly string[]; failed: readonly { scan: string; error: string }[] },
-  stem: string,
-): Promise<Written> {
-  const { path, loaded, reporter, options } = task
-  const { method, reference } = options
-  const about = { network: path, loaded, method, reference, ...sources, ...describeGpu(gpu) }
-  const { files, report, summary } = explanationFiles(background, explanation, about, stem)
-  await writeTogether(files)
-  reporter.print(`${files[0]!.path}: ${summary}`)
-  return { files: files.map((file) => file.path), report }
 }
 
 function documentOf(outcome: Outcome<Written>): object {

@@ -3,13 +3,16 @@ import { createRequire } from 'node:module'
 import { closeGpu, type Gpu, megabytes, openGpu } from '../engine/gpu.ts'
 import type { MemoryReport } from '../engine/plan.ts'
 import { nodePlatform } from '../engine/platform.node.ts'
-import { closePlatform, usePlatform } from '../engine/platform.ts'
+import { closePlatform, requestGpuAdapter, usePlatform } from '../engine/platform.ts'
 
-/** Runs work on a GPU and closes it, whatever happens. */
-export async function withGpu<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {
+/**
+ * Runs work on a GPU and closes it, whatever happens.
+ * @param toggles of Dawn, see AdapterRequest
+ */
+export async function withGpu<T>(work: (gpu: Gpu) => Promise<T>, toggles: readonly string[] = []): Promise<T> {
   usePlatform(nodePlatform)
   try {
-    const gpu = await openGpu()
+    const gpu = await openGpu({ adapter: await requestGpuAdapter({ toggles }) })
     try {
       return await work(gpu)
     } finally {
@@ -18,6 +21,11 @@ export async function withGpu<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {
   } finally {
     closePlatform()
   }
+}
+
+/** The same with timestamps as fine as the device has them; pages, and by default Dawn, get them in steps of 65 us. */
+export function withBenchGpu<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {
+  return withGpu(work, ['-timestamp_quantization'])
 }
 
 /** What computed a result, for the record. */

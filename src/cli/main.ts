@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { NoAdapterError } from '../engine/adapter.ts'
 import { GpuError, ShapeError } from '../engine/errors.ts'
 import { InputError } from '../io/errors.ts'
+import { addBench } from './bench.ts'
 import { addDoctor } from './doctor.ts'
 import { addExplain } from './explain.ts'
 import { versions } from './gpu.ts'
@@ -11,6 +12,7 @@ import { addPhantom } from './phantom.ts'
 import { addPredict } from './predict.ts'
 import { oneLine, processTerminal, type Terminal } from './terminal.ts'
 import { addTrain } from './train.ts'
+import { addTune } from './tune.ts'
 
 const HELP = `
 Exit codes: 0 done; 1 some scans or the GPU failed, what else was asked is done; 2 wrong use or unusable input.
@@ -44,12 +46,14 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
     .version(versions().voxplain)
     .addHelpText('after', HELP)
     .exitOverride()
+    // Options belong to the command that they follow: bench and its operations have some of the same name.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
       outputError: (text, write) => write(`voxplain: ${oneLine(text).replace(/^error: /, '')}; see --help\n`),
     })
-  for (const add of [addDoctor, addInspect, addPredict, addExplain, addPhantom, addTrain])
+  for (const add of [addDoctor, addInspect, addPredict, addExplain, addPhantom, addTrain, addBench, addTune])
     add(program, terminal, finish)
   return program
 }

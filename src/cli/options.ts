@@ -37,11 +37,51 @@ export function bytesOption(text: string): number {
   return bytes
 }
 
+/** Different numbers within [low, high], separated by commas. */
+export function numbersOption(low: number, high = Number.POSITIVE_INFINITY): (text: string) => number[] {
+  const one = numberOption(low, high)
+  return (text) => {
+    const numbers = text.split(',').map(one)
+    if (new Set(numbers).size < numbers.length) throw new InvalidArgumentError('Give each number once.')
+    return numbers
+  }
+}
+
 /** Names separated by commas. */
 export function listOption(text: string): string[] {
   const names = text.split(',').map((name) => name.trim())
   if (names.some((name) => name === '')) throw new InvalidArgumentError('Give names separated by commas.')
   return names
+}
+
+/** Whole numbers from 1 up, joined by x: 1x8x61x73x61. */
+export function shapeOption(axes: number): (text: string) => number[] {
+  return (text) => {
+    const shape = sizes(text)
+    if (shape.length === axes && shape.every((n) => n >= 1)) return shape
+    throw new InvalidArgumentError(`Give ${axes} whole numbers from 1 up, joined by x.`)
+  }
+}
+
+/** One whole number for all three axes, or one for each, joined by x. */
+export function tripleOption(least: number): (text: string) => [number, number, number] {
+  return (text) => {
+    const given = sizes(text)
+    const [d, h, w] = given.length === 1 ? [given[0]!, given[0]!, given[0]!] : given
+    if (given.length !== 2 && given.length < 4 && given.every((n) => n >= least)) return [d!, h!, w!]
+    throw new InvalidArgumentError(`Give a whole number from ${least} up, or three joined by x.`)
+  }
+}
+
+/** Two positive numbers with a comma between. */
+export function pairOption(text: string): [number, number] {
+  const [first, second, ...rest] = text.split(',').map(parse)
+  if (first! > 0 && second! > 0 && rest.length === 0) return [first!, second!]
+  throw new InvalidArgumentError('Give two positive numbers with a comma between.')
+}
+
+function sizes(text: string): number[] {
+  return text.split('x').map((part) => (/^\d+$/.test(part.trim()) ? Number(part) : Number.NaN))
 }
 
 function parse(text: string): number {

@@ -1,6 +1,7 @@
 /** voxplain predict: class probabilities of scans. */
 import { basename } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import type { Precision } from '../engine/precision.ts'
 import { makePredictor } from '../explain/predict.ts'
 import { argmax } from '../model/metrics.ts'
 import { describeGpu, describeMemory, withGpu } from './gpu.ts'
@@ -12,6 +13,7 @@ import { formatTable, makeReporter, type Terminal } from './terminal.ts'
 interface Options {
   recipe?: string
   memoryLimit?: number
+  precision: Precision
   json?: boolean
 }
 
@@ -23,6 +25,7 @@ export function addPredict(program: Command, terminal: Terminal, finish: (code: 
     .argument('<scans...>', 'NIfTI volumes, .nii or .nii.gz')
     .option('--recipe <name|file.json>', "how scans become the network's input; default: the network's own")
     .option('--memory-limit <bytes>', 'refuse to use more GPU memory, e.g. 800MB', bytesOption)
+    .addOption(new Option('--precision <type>', 'of stored intermediate values').choices(['f32', 'f16']).default('f32'))
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  voxplain predict network.safetensors sub-*/anat/*_probseg.nii.gz\n')
     .action(async (network: string, scans: string[], options: Options) => {
@@ -38,7 +41,7 @@ async function predict(path: string, scans: string[], options: Options, terminal
   const { network } = loaded
   const { classes } = network.description.recipe
   return withGpu(async (gpu) => {
-    const predictor = await makePredictor(gpu, network, { memoryLimit: options.memoryLimit })
+    const predictor = await makePredictor(gpu, network, options)
     try {
       reporter.note(`${describeMemory(predictor.memory)} on ${gpu.name}`)
       const line = makeLines(scans, classes)
@@ -64,6 +67,7 @@ async function predict(path: string, scans: string[], options: Options, terminal
         classes,
         scans: outcomes.map((o) => ('result' in o ? { scan: o.scan, ...o.result } : o)),
         notes: loaded.notes,
+        precision: options.precision,
         memory: predictor.memory,
         ...describeGpu(gpu),
       })

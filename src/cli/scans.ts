@@ -1,9 +1,13 @@
 /** Scans named on the command line: checked before any work, read while the GPU is busy, failures told one by one. */
 import { stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
 import { GpuError } from '../engine/errors.ts'
 import { InputError } from '../io/errors.ts'
-import { readVolumeFile } from '../io/files.node.ts'
-import type { NiftiVolume } from '../io/nifti.ts'
+import { readFileChecked } from '../io/files.node.ts'
+import { gunzipNeeded, isGzip, MAX_DEFLATE_RATIO } from '../io/gunzip.ts'
+import { type NiftiVolume, readVolume } from '../io/nifti.ts'
+import { HEADER_BYTES, parseHeader } from '../io/nifti-header.ts'
 import type { Reporter } from './terminal.ts'
 
 /**
@@ -22,6 +26,45 @@ export async function requireFiles(paths: readonly string[]): Promise<void> {
   throw new InputError(faults[0] + more)
 }
 
+/**
+ * A volume from a file, as readVolumeFile gives it, but decompressed on another thread, so that this one can keep the GPU
+ * busy meanwhile. What is not a sound gzip file is left to the reader that says why.
+ */
+async function readScan(path: string): Promise<NiftiVolume> {
+  const bytes = await readFileChecked(path)
+  const plain = isGzip(bytes) ? await decompressed(bytes, path).catch(() => undefined) : undefined
+  return readVolume(plain ?? bytes, { name: path })
+}
+
+async function decompressed(bytes: Uint8Array, path: string): Promise<Uint8Array> {
+  const head = gunzipNeeded(bytes, HEADER_BYTES, () => HEADER_BYTES, path)
+  const { offset, size } = parseHeader(head, bytes.length * MAX_DEFLATE_RATIO, MOST_BYTES, path)
+  return promisify(gunzip)(bytes, { maxOutputLength: offset + size })
+}
+
+/** Largest voxel data that is decompressed at once; readVolume has the last word. */
+const MOST_BYTES = 2 ** 31
+
+/** Reads scans by their index; asking for one begins to read the next, too. */
+export function readerOf(paths: readonly string[]): (index: number) => Promise<NiftiVolume> {
+  const begun = new Map<number, Promise<NiftiVolume>>()
+  const begin = (index: number) => {
+    const path = paths[index]
+    if (path === undefined || begun.has(index)) return
+    const reading = readScan(path)
+    // Awaited in its turn; until then a failure must not count as unhandled.
+    reading.catch(() => undefined)
+    begun.set(index, reading)
+  }
+  return (index) => {
+    begin(index)
+    begin(index + 1)
+    const reading = begun.get(index)!
+    begun.delete(index)
+    return reading
+  }
+}
+
 /** What became of a scan. */
 export type Outcome<R> = { readonly scan: string } & ({ readonly result: R } | { readonly error: string })
 
@@ -35,24 +78,14 @@ export async function forEachScan<R>(
   work: (scan: NiftiVolume, path: string, index: number) => Promise<R>,
 ): Promise<Outcome<R>[]> {
   const outcomes: Outcome<R>[] = []
-  const read = (path: string | undefined) => {
-    const reading = path === undefined ? undefined : readVolumeFile(path)
-    // Awaited in its turn; until then a failure must not count as unhandled.
-    reading?.catch(() => undefined)
-    return reading
-  }
+  const read = readerOf(paths)
   const fail = (scan: string, error: string) => {
     reporter.warn(error.startsWith(scan) ? error : `${scan}: ${error}`)
     outcomes.push({ scan, error })
   }
-  let next = read(paths[0])
   for (const [index, path] of paths.entries()) {
-    const reading = next
-    next = undefined
     try {
-      const result = work((await reading)!, path, index)
-      next = read(paths[index + 1])
-      outcomes.push({ scan: path, result: await result })
+      outcomes.push({ scan: path, result: await work(await read(index), path, index) })
     } catch (error) {
       if (error instanceof GpuError) {
         const left = paths.length - index - 1
@@ -63,7 +96,6 @@ export async function forEachScan<R>(
       if (!(error instanceof InputError)) throw error
       fail(path, error.message)
     }
-    next ??= read(paths[index + 1])
   }
   return outcomes
 }

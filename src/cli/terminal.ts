@@ -81,3 +81,10 @@ export function formatTable(rows: readonly (readonly string[])[], right: readonl
       .trimEnd(),
   )
 }
+
+/** Three significant digits, or `-` for what is not known. */
+export function digits(value: number | undefined): string {
+  if (value === undefined || !Number.isFinite(value)) return '-'
+  if (value >= 99.95) return value.toFixed(0)
+  return value >= 9.995 ? value.toFixed(1) : value >= 0.9995 ? value.toFixed(2) : value.toFixed(3)
+}

@@ -124,7 +124,11 @@ async function makeLaunch(
     return { binding, resource: { buffer } }
   })
   const bindGroup = gpu.device.createBindGroup({ layout, entries, label })
-  const bytes = kernel.bindings.reduce((s, b) => s + (b.kind === 'storage' ? b.size : 0), 0)
+  // What the kernel and a piece of its epilogue both read is bound twice, and is the same memory.
+  const ranges = new Map(
+    kernel.bindings.flatMap((b) => (b.kind === 'storage' ? [[`${b.tensor.id} ${b.offset}`, b.size]] : [])),
+  )
+  const bytes = [...ranges.values()].reduce((a, b) => a + b, 0)
   return {
     label,
     kernel: dispatch.kernel,

@@ -53,8 +53,7 @@ const slotOf = (piece: Piece): string => piece.slot ?? 'epilogue'
 
 function includeFiles(text: string, seen: Set<string>): string {
   const tail: string[] = []
-  const pasted = text.replace(/^[ ]*\/\/@paste (\S+)$/gm, (_, name: string) => file(name).trimEnd())
-  const body = pasted.replace(/^\/\/@include (\S+)$/gm, (_, name: string) => {
+  const body = paste(text).replace(/^\/\/@include (\S+)$/gm, (_, name: string) => {
     if (!seen.has(name)) {
       seen.add(name)
       tail.push(includeFiles(file(name), seen))
@@ -62,6 +61,10 @@ function includeFiles(text: string, seen: Set<string>): string {
     return ''
   })
   return [body, ...tail].join('\n')
+}
+
+function paste(text: string): string {
+  return text.replace(/^[ ]*\/\/@paste (\S+)$/gm, (_, name: string) => paste(file(name)).trimEnd())
 }
 
 function setConstants(text: string, constants: Constants, where: string): string {

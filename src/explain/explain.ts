@@ -3,8 +3,15 @@ import type { Gpu } from '../engine/gpu.ts'
 import { InputError } from '../io/errors.ts'
 import { type Affine, type Volume, voxelSize } from '../io/volume.ts'
 import type { Network } from '../model/description.ts'
-import { applyRecipe, invertRecipe, type Recipe } from '../model/recipe.ts'
-import { type MaskOptions, type MaskResult, optimiseMask } from './mask.ts'
+import { applyRecipe, invertRecipe, type Prepared, type Recipe } from '../model/recipe.ts'
+import {
+  type MaskInput,
+  type MaskOptions,
+  type MaskResult,
+  type MasksOptions,
+  optimiseMask,
+  optimiseMasks,
+} from './mask.ts'
 
 export interface Explanation<V extends Volume = Volume> {
   /** Relevance 1 - m on the scan's own grid and affine; 0 outside what the network sees. */
@@ -14,6 +21,37 @@ export interface Explanation<V extends Volume = Volume> {
   readonly nonFinite: number
   /** What the user should know about how the scans fit the recipe. */
   readonly notes: readonly string[]
+}
+
+/** A scan as the network's input. */
+export type PreparedScan = Prepared & Required<MaskInput>
+
+/**
+ * Prepares a scan for optimiseMask and optimiseMasks.
+ * @throws InputError when the scan does not fit the network.
+ */
+export function prepareScan(network: Network, scan: Volume): PreparedScan {
+  const { recipe, input } = network.description
+  return { ...applyRecipe(recipe, scan, input), spacing: tensorSpacing(recipe, scan.affine) }
+}
+
+/**
+ * What a mask says, on the grid of a scan.
+ * @param scan the first of those that the mask was made for. @param prepared all of them.
+ */
+export function explanationOf<V extends Volume>(
+  network: Network,
+  scan: V,
+  prepared: readonly Pick<Prepared, 'nonFinite' | 'notes'>[],
+  result: MaskResult,
+): Explanation<V> {
+  const relevance = result.mask.map((m) => 1 - m)
+  return {
+    map: invertRecipe(network.description.recipe, relevance, scan),
+    result,
+    nonFinite: prepared.reduce((n, p) => n + p.nonFinite, 0),
+    notes: [...new Set(prepared.flatMap((p) => p.notes))],
+  }
 }
 
 /**
@@ -30,6 +68,26 @@ export function explainScan<V extends Volume>(
 }
 
 /**
+ * Explains scans one by one, several at a time on the GPU, under one or more settings: yields an explanation for each scan
+ * and setting, scan by scan. Scans are taken from the source as they are needed (see optimiseMasks).
+ * @throws InputError when a scan does not fit the network or its loss is not finite; GpuError when the GPU fails.
+ */
+export async function* explainScans<V extends Volume>(
+  gpu: Gpu,
+  network: Network,
+  scans: Iterable<V> | AsyncIterable<V>,
+  options: MasksOptions = {},
+): AsyncGenerator<Explanation<V>, void, undefined> {
+  async function* inputs() {
+    for await (const volume of scans) yield { ...prepareScan(network, volume), volume }
+  }
+  for await (const outcome of optimiseMasks(gpu, network, inputs(), options)) {
+    if ('error' in outcome) throw outcome.error
+    yield explanationOf(network, outcome.scan.volume, [outcome.scan], outcome.result)
+  }
+}
+
+/**
  * Explains a group of scans with one shared mask; the map is on the first scan's grid.
  * @throws InputError when a scan does not fit the network; GpuError when the GPU fails.
  */
@@ -39,20 +97,12 @@ export async function explainGroup<V extends Volume>(
   scans: readonly V[],
   options: MaskOptions = {},
 ): Promise<Explanation<V>> {
-  const { recipe, input } = network.description
   const first = scans[0]
   if (!first) throw new InputError('nothing to explain: no scan was given')
-  const prepared = scans.map((scan) => applyRecipe(recipe, scan, input))
-  const spacing = options.spacing ?? tensorSpacing(recipe, first.affine)
+  const prepared = scans.map((scan) => prepareScan(network, scan))
+  const spacing = options.spacing ?? prepared[0]!.spacing
   const tensors = prepared.map((p) => p.tensor)
-  const result = await optimiseMask(gpu, network, tensors, { ...options, spacing })
-  const relevance = result.mask.map((m) => 1 - m)
-  return {
-    map: invertRecipe(recipe, relevance, first),
-    result,
-    nonFinite: prepared.reduce((n, p) => n + p.nonFinite, 0),
-    notes: [...new Set(prepared.flatMap((p) => p.notes))],
-  }
+  return explanationOf(network, first, prepared, await optimiseMask(gpu, network, tensors, { ...options, spacing }))
 }
 
 /** Size of the network's voxels in mm along [D, H, W]. */

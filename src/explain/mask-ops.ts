@@ -1,198 +1,173 @@
-/** The four kernels of mask optimisation as operations of the graph. */
+/** The kernels of mask optimisation as operations of the graph. */
 import { applyPiece } from '../engine/ops/elementwise.ts'
 import { linearGroups } from '../engine/ops/launch.ts'
-import type { Program } from '../engine/program.ts'
-import { apply, type Node, type Operation, sizeOf, state, type Tensor } from '../engine/tensor.ts'
-
-type Triple = readonly [number, number, number]
+import { apply, type Dispatch, formatShape, type Node, type Operation, sizeOf, type Tensor } from '../engine/tensor.ts'
+import type { MaskState, Triple } from './mask-state.ts'
 
 /** Adam's moments decay; Kingma & Ba's defaults. */
 const DECAY = { decay1: 0.9, decay2: 0.999 }
 
-/** Counter before the first step: step 0, copy 0, both powers 1. */
-const COUNTER = new Uint32Array([0, 0, ...new Uint32Array(new Float32Array([1, 1]).buffer)])
+/** The loss is averaged and compared over windows of so many steps. */
+export const WINDOW = 10
 
-/** What a mask is on the GPU: everything an optimisation keeps between steps. */
-export interface MaskState {
-  /** [2, cells]: two copies, of which counter[1] names the current one. */
-  readonly mask: Tensor
-  /** [step, current copy, decay1^step, decay2^step] (the last two as bits of float32). */
-  readonly counter: Tensor
-  /** [2, cells]: Adam's moments. */
-  readonly moments: Tensor
-  /** [iterations, 4]: score, sum |1 - m|^beta1, sum |grad m|^beta2, sum of changes, of each step. */
-  readonly trace: Tensor
-  /** Loss terms of each workgroup of a step. */
-  readonly parts: Tensor
-  readonly size: Triple
-  readonly cells: Triple
-  /** Edge of a cell in voxels. */
-  readonly cell: number
-}
-
-/**
- * A mask of ones over a volume.
- * @param size of the volume, [D, H, W].
- * @param cell edge of a mask cell in voxels; the mask has ceil(size / cell) cells.
- * @param length steps that the trace holds.
- */
-export function maskState(size: Triple, cell: number, length: number): MaskState {
-  const cells = size.map((d) => Math.ceil(d / cell)) as [number, number, number]
-  const count = sizeOf(cells)
-  return {
-    mask: state([2, count], new Float32Array(2 * count).fill(1), 'mask'),
-    counter: state([4], COUNTER, 'mask counter'),
-    moments: state([2, count], undefined, 'mask moments'),
-    trace: state([length, 4], undefined, 'mask trace'),
-    parts: state([Math.ceil(count / 64), 4], undefined, 'mask loss terms'),
-    size,
-    cells,
-    cell,
-  }
-}
-
-/** Uniforms that the host may change between runs: `jitter` in voxels. */
+/** Masks are shifted against the scans by up to `jitter` voxels, anew in each step; 0: never. */
 export interface Jitter {
   readonly seed: number
   readonly jitter: number
 }
 
-const geometry = ({ size, cells, cell }: MaskState) => ({ SIZE: size, CELLS: cells, CELL: cell })
+/** Workgroups for `count` items of each of n volumes, `perGroup` items each. */
+function volumeGroups(count: number, perGroup: number, n: number): [number, number, number] {
+  const [x, y] = linearGroups(count, perGroup)
+  return [x, y, n]
+}
 
 /**
- * Masked scan m x + (1 - m) fill, the mask upsampled trilinearly.
- * @param x [1, 1, D, H, W]
- * @param fill one value, or a volume like x.
+ * Masked scans m x + (1 - m) fill, the masks upsampled trilinearly.
+ * @param x [N, 1, D, H, W], N scans each with its own mask, or all with one.
+ * @param fill one value, or volumes like x.
  * @param tissue leave voxels alone where the scan is 0.
  */
 export function applyMask(x: Tensor, fill: Tensor, mask: MaskState, jitter: Jitter, tissue = false): Tensor {
+  const { size, cells, cell, masks } = mask
+  const [scans] = x.shape as [number]
+  const geometry = { SIZE: size, CELLS: cells, CELL: cell, MASKS: masks, JITTERED: jitter.jitter > 0 ? 1 : 0 }
   const operation: Operation = {
     name: 'apply_mask',
-    lower: ({ outputs }) => [
-      {
-        kernel: 'mask/apply',
-        constants: { ...geometry(mask), FILL: sizeOf(fill.shape), TISSUE: tissue ? 1 : 0 },
-        uniforms: { ...jitter },
-        bind: { x, fill, mask: mask.mask, counter: mask.counter, y: outputs[0]! },
-        groups: linearGroups(sizeOf(x.shape)),
-      },
-    ],
+    lower({ outputs }, context) {
+      const variant = (kernel: string, count: number, perGroup: number) => (): Dispatch[] => [
+        {
+          kernel,
+          constants: { ...geometry, FILL: sizeOf(fill.shape), TISSUE: tissue ? 1 : 0 },
+          uniforms: { seed: jitter.seed, jitter: jitter.jitter },
+          bind: { x, fill, mask: mask.mask, counter: mask.counter, y: outputs[0]! },
+          groups: volumeGroups(count, perGroup, scans),
+        },
+      ]
+      const voxels = variant('mask/apply', sizeOf(size), 256)
+      // Only where both give the same bits: a GPU may round the sums of two kernels differently.
+      if (!context.software) return voxels()
+      const variants = { voxels, rows: variant('mask/apply_rows', size[0] * size[1], 64) }
+      const key = `${formatShape(x.shape)} cells ${cell} jitter ${geometry.JITTERED} fill ${formatShape(fill.shape)}`
+      return context.choose('apply_mask', key, variants, cell === 1 && jitter.jitter === 0 ? 'voxels' : 'rows')
+    },
   }
   return apply(operation, [x, fill, mask.mask, mask.counter], [{ shape: x.shape }]).outputs[0]!
 }
 
-/** Gradient with respect to the upsampled mask, given that with respect to the masked scan: dy (x - fill). */
+/** Gradient with respect to the upsampled masks, given that with respect to the masked scans: dy (x - fill). */
 export function maskGradient(dy: Tensor, x: Tensor, fill: Tensor, tissue = false): Tensor {
   const constants = { FILL: sizeOf(fill.shape), TISSUE: tissue ? 1 : 0 }
   const piece = { source: 'mask/difference', constants, bind: { x, fill } }
   return applyPiece('mask_gradient', piece, dy)
 }
 
-export interface StepOptions extends Jitter {
-  /** Weights of one cell: lambda times what the sum or mean makes of it. */
-  readonly lambda1: number
-  readonly lambda2: number
+/**
+ * Gradient with respect to the masks' cells, given that with respect to the upsampled masks: the transpose of upsampling.
+ * @param gradient [N, 1, D, H, W]; @returns [N, cells]. Where cells are voxels that nothing shifts, both are the same.
+ */
+export function gatherCells(gradient: Tensor, mask: MaskState, jitter: Jitter): Tensor {
+  const { size, cells, cell, masks, counter } = mask
+  const [scans] = gradient.shape as [number]
+  const along = (x: Tensor, axis: 0 | 1 | 2): Tensor => {
+    const constants = {
+      OUTER: sizeOf(cells.slice(0, axis)),
+      LENGTH: size[axis],
+      INNER: sizeOf(size.slice(axis + 1)),
+      CELLS: cells[axis],
+      CELL: cell,
+      MASKS: masks,
+      AXIS: axis,
+      JITTERED: jitter.jitter > 0 ? 1 : 0,
+    }
+    const { OUTER, CELLS, INNER } = constants
+    const operation: Operation = {
+      name: 'gather_mask',
+      lower: ({ outputs }) => [
+        {
+          kernel: 'mask/gather',
+          constants,
+          uniforms: { seed: jitter.seed, jitter: jitter.jitter },
+          bind: { x, counter, y: outputs[0]! },
+          groups: volumeGroups(OUTER * CELLS * INNER, 64, scans),
+        },
+      ],
+    }
+    return apply(operation, [x, counter], [{ shape: [scans, OUTER * CELLS * INNER] }]).outputs[0]!
+  }
+  if (cell === 1 && jitter.jitter === 0) return gradient
+  return along(along(along(gradient, 0), 1), 2)
+}
+
+export interface StepOptions {
   readonly beta1: number
   readonly beta2: number
   /** Derivative along each axis for a difference of 1 between neighbouring cells. */
   readonly slope: Triple
   readonly learningRate: number
+  /** See MaskOptions.tolerance. */
+  readonly tolerance: number
 }
 
-/** One step of the mask: regularisers, Adam and clamp in one kernel, then trace and counter. Effects, in this order. */
+/**
+ * One step of each mask that runs: regularisers, Adam and clamp in one kernel, then trace and counter. Effects, in this order.
+ * @param gradient [masks, cells], see gatherCells.
+ * @param score [masks].
+ */
 export function stepMask(gradient: Tensor, score: Tensor, mask: MaskState, options: StepOptions): Node[] {
-  const count = sizeOf(mask.cells)
-  const { parts } = mask
-  const { learningRate, ...rest } = options
+  const { parts, counter, weights, trace, moments, cells, perThread, masks } = mask
+  const { learningRate, beta1, beta2, slope, tolerance } = options
   const step: Operation = {
     name: 'step_mask',
     effect: true,
     lower: () => [
       {
         kernel: 'mask/step',
-        constants: geometry(mask),
-        uniforms: { ...rest, ...DECAY, learning_rate: learningRate, epsilon: 1e-8 },
-        bind: { gradient, counter: mask.counter, mask: mask.mask, moments: mask.moments, parts },
-        groups: linearGroups(count, 64),
+        constants: { CELLS: cells, PER: perThread, BETA1: beta1, BETA2: beta2 },
+        uniforms: { slope, ...DECAY, learning_rate: learningRate, epsilon: 1e-8 },
+        bind: { gradient, counter, weights, mask: mask.mask, moments, parts },
+        groups: volumeGroups(sizeOf(cells), 64 * perThread, masks),
       },
     ],
   }
-  const trace: Operation = {
+  const end: Operation = {
     name: 'trace_mask',
     effect: true,
     lower: () => [
       {
         kernel: 'mask/trace',
-        constants: { GROUPS: Math.ceil(count / 64), LENGTH: mask.trace.shape[0]! },
-        uniforms: DECAY,
-        bind: { parts, score, trace: mask.trace, counter: mask.counter },
-        groups: [1, 1, 1],
+        constants: { GROUPS: parts.shape[1]!, LENGTH: trace.shape[1]!, WINDOW },
+        uniforms: { ...DECAY, tolerance },
+        bind: { parts, score, weights, trace, counter },
+        groups: [1, 1, masks],
       },
     ],
   }
   return [
-    apply(step, [gradient, mask.counter, mask.mask, mask.moments, parts], []),
-    apply(trace, [parts, score, mask.trace, mask.counter], []),
+    apply(step, [gradient, counter, weights, mask.mask, moments, parts], []),
+    apply(end, [parts, score, weights, trace, counter], []),
   ]
 }
 
-/** total = (first ? 0 : total) + weight x, an effect; `first` and `weight` are uniforms. */
+/**
+ * total = (first ? 0 : total) + weight times the sum of the first `used` rows of x, an effect; these three are uniforms.
+ * @param x [rows, ...]; @param total as many values as a row.
+ */
 export function accumulate(x: Tensor, total: Tensor, weight: number): Node {
-  const count = sizeOf(x.shape)
+  const [rows] = x.shape as [number]
+  const count = sizeOf(total.shape)
   const operation: Operation = {
     name: 'accumulate',
     effect: true,
     lower: () => [
       {
         kernel: 'mask/accumulate',
-        constants: { COUNT: count },
-        uniforms: { first: 1, weight },
+        constants: { ROWS: rows, COUNT: count },
+        uniforms: { first: 1, used: rows, weight },
         bind: { x, total },
         groups: linearGroups(count),
       },
     ],
   }
   return apply(operation, [x, total], [])
-}
-
-/** Sets the mask back to ones and forgets the steps so far. */
-export function resetMask(program: Program, { mask, counter, moments }: MaskState): void {
-  program.write(mask, new Float32Array(sizeOf(mask.shape)).fill(1))
-  program.write(counter, COUNTER)
-  program.write(moments, new Float32Array(sizeOf(moments.shape)))
-}
-
-/**
- * The mask at every voxel, as mask/apply samples it without jitter.
- * @param copies both copies of the cells, as read from the GPU.
- * @param current which copy to take.
- */
-export function upsampleMask(copies: Float32Array, current: number, { size, cells, cell }: MaskState): Float32Array {
-  const values = copies.subarray(current * sizeOf(cells), (current + 1) * sizeOf(cells))
-  const axes = size.map((voxels, a) => Array.from({ length: voxels }, (_, v) => between(v, cell, cells[a]!)))
-  const out = new Float32Array(sizeOf(size))
-  let i = 0
-  for (const d of axes[0]!) {
-    for (const h of axes[1]!) {
-      const row = (x: number, y: number) => (x * cells[1] + y) * cells[2]
-      const corners = [row(d.low, h.low), row(d.low, h.high), row(d.high, h.low), row(d.high, h.high)] as const
-      for (const w of axes[2]!) {
-        const along = (base: number) => mix(values[base + w.low]!, values[base + w.high]!, w.weight)
-        const low = mix(along(corners[0]), along(corners[1]), h.weight)
-        const high = mix(along(corners[2]), along(corners[3]), h.weight)
-        out[i++] = mix(low, high, d.weight)
-      }
-    }
-  }
-  return out
-}
-
-const mix = (a: number, b: number, weight: number) => a + (b - a) * weight
-
-/** The cells on either side of a voxel's centre, and the weight of the second. */
-function between(voxel: number, cell: number, cells: number): { low: number; high: number; weight: number } {
-  const position = (voxel + 0.5) / cell - 0.5
-  const low = Math.floor(position)
-  const within = (c: number) => Math.min(Math.max(c, 0), cells - 1)
-  return { low: within(low), high: within(low + 1), weight: position - low }
 }

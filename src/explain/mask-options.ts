@@ -1,4 +1,5 @@
 /** Options of mask optimisation: what they mean, their defaults, and what is refused. */
+import type { Precision } from '../engine/precision.ts'
 import { InputError } from '../io/errors.ts'
 
 export interface MaskOptions {
@@ -35,7 +36,10 @@ export interface MaskOptions {
   jitter?: number
   /** Steps at most. */
   iterations?: number
-  /** Stop when the loss, averaged over 10 steps, changes by less than this part of itself over 10 steps; 0: never. */
+  /**
+   * Stop when the loss, averaged over 10 steps, differs from that of the 10 steps before by less than this part of itself;
+   * looked at every 10 steps. 0: never.
+   */
   tolerance?: number
   /** Of Adam. */
   learningRate?: number
@@ -45,13 +49,34 @@ export interface MaskOptions {
   score?: 'probability' | 'logit'
   /** Size of the network's voxels in mm along [D, H, W], for slopes per cm. Default 1. */
   spacing?: readonly [number, number, number]
+  /** How large intermediate values of the network are stored (see CompileOptions). The mask itself is always f32. */
+  precision?: Precision
+  /** Scans that the GPU works on at the same time. Default: as many as fill it and fit (see chooseBatch). */
+  batch?: number
   /** Refuse to start when the plan needs more GPU memory than this many bytes. */
   memoryLimit?: number
-  /** Called now and then; the numbers are those of the latest step. */
-  onProgress?: (progress: { iteration: number; iterations: number; total: number; score: number }) => void
+  /** Called now and then. */
+  onProgress?: (progress: MaskProgress) => void
 }
 
-export type MaskSettings = Required<Omit<MaskOptions, 'target' | 'onProgress' | 'reference' | 'memoryLimit'>>
+export interface MaskProgress {
+  readonly iteration: number
+  readonly iterations: number
+  /** Of the latest step; means over the masks that are optimised at the same time. */
+  readonly total: number
+  readonly score: number
+  /** The masks that are at work, counted from 0 over all that were asked for. */
+  readonly first: number
+  readonly count: number
+}
+
+/** Weights of the two regularisers. */
+export interface Lambdas {
+  readonly lambda1: number
+  readonly lambda2: number
+}
+
+export type MaskSettings = Required<Omit<MaskOptions, 'target' | 'onProgress' | 'reference' | 'memoryLimit' | 'batch'>>
 
 /** Edge of a mask cell in mm, unless told otherwise: as wide as the hippocampus, too large for adversarial speckle. */
 const CELL_MM = 12
@@ -72,11 +97,13 @@ export const maskDefaults: Omit<MaskSettings, 'resolution'> = {
   seed: 0,
   score: 'probability',
   spacing: [1, 1, 1],
+  precision: 'f32',
 }
 
 /** Fills in defaults. @throws InputError naming the option, its value and what is allowed. */
 export function maskSettings(options: MaskOptions, classes: number): MaskSettings {
-  const given = Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined))
+  const { target: _, onProgress, reference, memoryLimit, batch, ...rest } = options
+  const given = Object.fromEntries(Object.entries(rest).filter(([, v]) => v !== undefined))
   const spacing = options.spacing ?? maskDefaults.spacing
   const resolution = Math.max(1, Math.round(CELL_MM / Math.min(...spacing)))
   const settings: MaskSettings = { ...maskDefaults, resolution, ...given }
@@ -90,6 +117,8 @@ export function maskSettings(options: MaskOptions, classes: number): MaskSetting
     'target',
     `a class from 0 to ${classes - 1}`,
   )
+  check(['f32', 'f16'].includes(settings.precision), 'precision', 'f32 or f16')
+  check(batch === undefined || whole(batch, 1), 'batch', 'a whole number of at least 1')
   check(number(settings.lambda1, 0), 'lambda1', 'a number of at least 0')
   check(number(settings.lambda2, 0), 'lambda2', 'a number of at least 0')
   check(number(settings.beta1, 1), 'beta1', 'a number of at least 1')

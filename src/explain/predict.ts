@@ -2,6 +2,7 @@
 import { compile } from '../engine/compile.ts'
 import type { Gpu } from '../engine/gpu.ts'
 import type { MemoryReport } from '../engine/plan.ts'
+import type { Precision } from '../engine/precision.ts'
 import type { Volume } from '../io/volume.ts'
 import { buildNetwork } from '../model/build.ts'
 import type { Network } from '../model/description.ts'
@@ -26,6 +27,8 @@ export interface Prediction extends Classified {
 export interface PredictorOptions {
   /** Refuse when the planned GPU memory exceeds this many bytes. */
   memoryLimit?: number
+  /** How large intermediate values are stored (see CompileOptions). Default 'f32'. */
+  precision?: Precision
 }
 
 export interface Predictor {
@@ -43,7 +46,8 @@ export interface Predictor {
 
 /**
  * Compiles a network for inference, one scan at a time.
- * @throws GpuError 'limit' before anything is allocated when memoryLimit or the adapter's own limits are exceeded
+ * @throws GpuError before anything is allocated: 'limit' when memoryLimit or the adapter's own limits are exceeded,
+ *   'unavailable' for precision 'f16' on an adapter without it
  */
 export async function makePredictor(gpu: Gpu, network: Network, options: PredictorOptions = {}): Promise<Predictor> {
   const { recipe, input } = network.description
@@ -83,9 +87,9 @@ export async function classify(
   }
 }
 
-async function makeClassifier(gpu: Gpu, network: Network, { memoryLimit }: PredictorOptions) {
+async function makeClassifier(gpu: Gpu, network: Network, { memoryLimit, precision }: PredictorOptions) {
   const { input, logits, probabilities } = buildNetwork(network)
-  const program = await compile(gpu, { logits, probabilities }, { frozen: true, memoryLimit })
+  const program = await compile(gpu, { logits, probabilities }, { frozen: true, memoryLimit, precision })
   return {
     async compute(tensor: Float32Array): Promise<Classified> {
       program.write(input, tensor)

@@ -1,38 +1,11 @@
-/**
- * Networks as files. Our own format is one safetensors file whose metadata holds the description, recipe included.
- */
+/** Networks as files: whatever format the bytes are in. */
 import { InputError } from '../io/errors.ts'
-import { type Network, validateDescription, validateNetwork, withRecipe } from './description.ts'
+import type { Network } from './description.ts'
 import { importKeras, isHdf5 } from './keras.ts'
-import type { Recipe } from './recipe.ts'
-import { isSafetensors, readSafetensors, writeSafetensors } from './safetensors.ts'
+import { type LoadOptions, loadNamed, readOwn } from './own-format.ts'
+import { isSafetensors } from './safetensors.ts'
 
-export interface LoadOptions {
-  /** Use this input recipe instead of the file's own (Keras files have none). */
-  recipe?: Recipe
-  /** What to call the file in error messages. Default 'this file'. */
-  name?: string
-}
-
-/** A network as bytes of our own format. Equal networks give equal bytes. */
-export function saveNetwork(network: Network): Uint8Array {
-  return writeSafetensors({ tensors: network.weights, metadata: { voxplain: JSON.stringify(network.description) } })
-}
-
-function loadOwn(bytes: Uint8Array): Network {
-  const { tensors, metadata } = readSafetensors(bytes)
-  const text = metadata.voxplain
-  if (text === undefined) {
-    throw new InputError('it holds weights but no network description (metadata "voxplain"); save it with voxplain')
-  }
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    throw new InputError(`its network description is not JSON (${(error as Error).message})`)
-  }
-  return validateNetwork(validateDescription(json), tensors)
-}
+export { type LoadOptions, saveNetwork } from './own-format.ts'
 
 /** Whether the bytes contain a text (zip archives list their members' names as such). */
 function contains(bytes: Uint8Array, text: string): boolean {
@@ -74,16 +47,9 @@ function describeUnsupported(bytes: Uint8Array): string {
  * @throws InputError naming the file and what is wrong with it
  */
 export function loadNetwork(bytes: Uint8Array, options: LoadOptions = {}): Network {
-  const { name = 'this file', recipe } = options
-  try {
-    if (!isHdf5(bytes) && !isSafetensors(bytes)) {
-      throw new InputError(`${describeUnsupported(bytes)}; supported: voxplain (.safetensors), Keras HDF5 (.h5, .hdf5)`)
-    }
-    const network = isHdf5(bytes) ? importKeras(bytes) : loadOwn(bytes)
-    if (!recipe) return network
-    return { ...network, description: withRecipe(network.description, recipe) }
-  } catch (error) {
-    if (error instanceof InputError) throw new InputError(`${name} is not a usable network: ${error.message}`)
-    throw error
-  }
+  return loadNamed(options, () => {
+    if (isHdf5(bytes)) return importKeras(bytes)
+    if (isSafetensors(bytes)) return readOwn(bytes)
+    throw new InputError(`${describeUnsupported(bytes)}; supported: voxplain (.safetensors), Keras HDF5 (.h5, .hdf5)`)
+  })
 }

@@ -50,23 +50,33 @@ export function balancedAccuracy(matrix: readonly (readonly number[])[]): number
 }
 
 /**
+ * Ranks 1 to n from the smallest; equal values share the mean of their ranks.
+ * @param values may be infinite, not NaN
+ */
+export function midranks(values: ArrayLike<number>): number[] {
+  // Not by difference: that of two equal infinities is NaN.
+  const order = Array.from({ length: values.length }, (_, n) => n).sort(
+    (a, b) => Number(values[a]! > values[b]!) - Number(values[a]! < values[b]!),
+  )
+  const ranks = new Array<number>(order.length)
+  for (let from = 0; from < order.length; ) {
+    let to = from
+    while (to < order.length && values[order[to]!] === values[order[from]!]) to++
+    for (const n of order.slice(from, to)) ranks[n] = (from + 1 + to) / 2
+    from = to
+  }
+  return ranks
+}
+
+/**
  * Area under the ROC curve: the probability that a positive sample scores above a negative one, ties counting half
- * (Mann-Whitney U / (positives * negatives)). NaN when one of the two kinds is missing.
+ * (Mann-Whitney U / (positives * negatives)). NaN when one of the two kinds is missing; see roc.ts for its interval.
  * @param positive whether each sample is positive. @param scores higher means more positive
  * @throws InputError for lengths that differ
  */
 export function areaUnderRoc(positive: readonly boolean[], scores: ArrayLike<number>): number {
   requireSameLength({ length: positive.length }, scores, 'scores')
-  const order = Array.from(positive.keys()).sort((a, b) => scores[a]! - scores[b]!)
-  let rankSum = 0
-  for (let from = 0; from < order.length; ) {
-    let to = from
-    while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++
-    // Tied samples share the mean of ranks from + 1 to `to`.
-    const tied = order.slice(from, to).filter((n) => positive[n]).length
-    rankSum += tied * ((from + 1 + to) / 2)
-    from = to
-  }
+  const rankSum = midranks(scores).reduce((sum, rank, n) => (positive[n] ? sum + rank : sum), 0)
   const positives = positive.filter(Boolean).length
   const negatives = positive.length - positives
   return (rankSum - (positives * (positives + 1)) / 2) / (positives * negatives)

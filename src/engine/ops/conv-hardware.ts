@@ -2,36 +2,10 @@
  * Convolutions on hardware GPUs. Every lowering of a problem gives the same bits: each output is one sum, over the input
  * channels and for each over the taps in order, whatever the tile.
  */
-import { type Dispatch, sizeOf, type Tensor } from '../tensor.ts'
+import { type Dispatch, type Piece, sizeOf, type Tensor } from '../tensor.ts'
+import { type ConvProblem, evenTile, problemConstants, type Triple } from './conv-problem.ts'
+import type { PoolWindows } from './conv-rows.ts'
 import { linearGroups } from './launch.ts'
-
-/** A convolution of x into y, or a transposed one (up: the zeros between its voxels, plus one). Triples are (D, H, W). */
-export interface ConvProblem {
-  /** [n, groups ci, size] */
-  readonly x: Tensor
-  readonly w: Tensor
-  /** [n, groups co, out] */
-  readonly y: Tensor
-  readonly n: number
-  readonly groups: number
-  /** Input and output channels of one group. */
-  readonly ci: number
-  readonly co: number
-  readonly kernel: readonly number[]
-  readonly size: readonly number[]
-  readonly out: readonly number[]
-  readonly stride: readonly number[]
-  readonly up: readonly number[]
-  readonly dilation: readonly number[]
-  /** Zeros before x (after it was spread by `up`); negative where it is cropped. */
-  readonly front: readonly number[]
-  /** Words of w from one output, and from one input channel to the next. */
-  readonly wOut: number
-  readonly wIn: number
-  /** Taps are stored last first. */
-  readonly reversed: boolean
-  readonly flops: number
-}
 
 /** What a thread of conv/tiled keeps in registers, and how many threads work together. */
 export interface Tile {
@@ -60,6 +34,8 @@ const STAGE = 256
 const WINDOW = 96
 /** Multiply-adds of four channels that are unrolled. */
 const BODY = 1024
+/** Work of copying a word to workgroup memory, in multiply-adds. */
+const COPY = 6
 /** Threads that keep a large GPU busy. */
 const THREADS = 32768
 
@@ -93,7 +69,7 @@ export function problemKey({ n, groups, ci, co, ...p }: ConvProblem): string {
 
 /** A tile of conv/tiled that fits the problem. */
 export interface Layout {
-  readonly constants: Readonly<Record<string, number>>
+  readonly constants: Readonly<Record<string, number | readonly number[]>>
   readonly threads: number
   /** Workgroups. */
   readonly groups: number
@@ -101,18 +77,30 @@ export interface Layout {
   readonly bytes: number
 }
 
+/** The voxels that workgroups make between them. */
+interface Cover {
+  /** How many along each axis. */
+  readonly volume: readonly number[]
+  /** Voxels of a window, which a workgroup makes whole. */
+  readonly unit: readonly number[]
+}
+
 /** Lays a tile out over a problem, or undefined where it does not fit. */
-export function layOut(problem: ConvProblem, tile: Tile): Layout | undefined {
-  const voxels = evenTile(problem.out[1]!, tile.voxels)
+export function layOut(problem: ConvProblem, tile: Tile, pool?: Cover): Layout | undefined {
+  const cover = pool ?? { volume: problem.out, unit: [1, 1, 1] }
+  const { volume, unit } = cover
+  const voxels = evenTile(volume[1]! / unit[1]!, Math.max(1, Math.floor(tile.voxels / unit[1]!))) * unit[1]!
   const quads = Math.min(tile.quads, Math.ceil(problem.co / 4))
-  const rows = (voxels - 1) * problem.stride[1]! + (problem.kernel[1]! - 1) * problem.dilation[1]! + 1
-  const body = voxels * quads * problem.kernel[1]! * problem.kernel[2]!
-  if (problem.up.some((u) => u !== 1) || rows * problem.kernel[2]! > WINDOW || body > BODY) return undefined
+  const rows = (voxels - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
+  const body = voxels * quads * problem.kernel[1] * problem.kernel[2]
+  if (problem.up.some((u) => u !== 1) || rows * problem.kernel[2] > WINDOW || body > BODY) return undefined
   for (let threads = tile.threads; threads >= 16; threads /= 2) {
-    const along = alongRow(problem.out[2]!, threads)
+    const along = alongRow(volume[2]!, unit[2]!, threads)
+    if (along === undefined) return undefined
     const found = [1, 2, 4, 8, 16, 32, 64, 128]
-      .filter((across) => across * along <= threads && across < 2 * problem.out[0]!)
-      .map((across) => layOutThreads(problem, voxels, quads, [along, across, Math.floor(threads / (along * across))]))
+      .filter((across) => across * along <= threads && across % unit[0]! === 0)
+      .filter((across) => across < 2 * volume[0]! || across === unit[0])
+      .map((across) => layOutThreads(problem, cover, quads, [across, voxels, along], threads))
       .filter(({ bytes }) => bytes <= WORKGROUP_BYTES)
       .sort((a, b) => a.cost - b.cost)
     if (found[0]) return found[0]
@@ -120,29 +108,30 @@ export function layOut(problem: ConvProblem, tile: Tile): Layout | undefined {
   return undefined
 }
 
-/** Work of a multiply-add and of copying a word to workgroup memory, one to the other. */
-const COPY = 6
-
+/** @param block voxels of a workgroup: as many threads along D and W, and a thread's voxels along H. */
 function layOutThreads(
-  { out, kernel, stride, dilation, ci, co, n, groups }: ConvProblem,
-  voxels: number,
+  { kernel, stride, dilation, ci, co, n, groups }: ConvProblem,
+  { volume, unit }: Cover,
   quads: number,
-  [along, across, most]: readonly [number, number, number],
+  block: Triple,
+  threads: number,
 ): Layout & { cost: number } {
+  const [across, voxels, along] = block
   const taps = sizeOf(kernel)
-  const channels = evenTile(Math.ceil(co / (4 * quads)), most)
-  const block = [across, voxels, along]
+  const channels = evenTile(Math.ceil(co / (4 * quads)), Math.floor(threads / (along * across)))
   const extent = block.map((b, a) => (b - 1) * stride[a]! + (kernel[a]! - 1) * dilation[a]! + 1)
-  const pitch = slicePitch(extent[1]! * extent[2]!, along, stride[0]!)
+  const pitch = slicePitch(extent[1]! * extent[2]!, along, stride[0])
   const lanes = along * across * channels
   const vectors = taps * channels * quads
   const slots = Math.ceil(sizeOf(extent) / lanes)
-  const bytesDeep = 4 * extent[0]! * pitch + 16 * taps * ((channels * quads) | 1)
+  const words = extent[0]! * pitch
+  const weights = 4 * taps * ((channels * quads) | 1)
   const ahead = AHEAD / (slots + (4 * vectors) / lanes)
-  const deepest = Math.min(WORKGROUP_BYTES / bytesDeep, ahead, STAGE / (taps * voxels * quads))
+  const deepest = Math.min(WORKGROUP_BYTES / 4 / (words + weights), ahead, STAGE / (taps * voxels * quads))
   const depth = evenTile(ci, Math.max(1, Math.floor(deepest)))
-  const work = sizeOf(block) * 4 * quads * channels
-  const steps = [...out.map((o, a) => Math.ceil(o / block[a]!)), Math.ceil(co / (4 * quads * channels))]
+  const spare = sizeOf(unit) > 1 ? sizeOf(block) * channels : 0
+  const steps = volume.map((o, a) => Math.ceil(o / block[a]!))
+  const workgroups = n * groups * sizeOf(steps) * Math.ceil(co / (4 * quads * channels))
   return {
     constants: {
       LZ: along,
@@ -154,11 +143,13 @@ function layOutThreads(
       X_PITCH: pitch,
       SLOTS: slots,
       W_SLOTS: Math.ceil((depth * vectors) / lanes),
+      TILES: steps,
+      SPARE: spare,
     },
     threads: lanes,
-    groups: n * groups * sizeOf(steps),
-    bytes: depth * bytesDeep,
-    cost: sizeOf(steps) * (work * taps + COPY * (sizeOf(extent) + 4 * vectors)),
+    groups: workgroups,
+    bytes: 4 * Math.max(depth * words, spare) + 4 * depth * weights,
+    cost: workgroups * (sizeOf(block) * 4 * quads * channels * taps + COPY * (sizeOf(extent) + 4 * vectors)),
   }
 }
 
@@ -184,35 +175,76 @@ export function general(problem: ConvProblem): Dispatch {
   }
 }
 
-function constantsOf(problem: ConvProblem) {
-  return {
-    N: problem.n,
-    GROUPS: problem.groups,
-    CI: problem.ci,
-    CO: problem.co,
-    IN: problem.size,
-    OUT: problem.out,
-    KERNEL: problem.kernel,
-    STRIDE: problem.stride,
-    DILATION: problem.dilation,
-    FRONT: problem.front,
-    W_OUT: problem.wOut,
-    W_IN: problem.wIn,
-    REVERSED: problem.reversed ? 1 : 0,
+/** The largest tile that makes enough threads, else the smallest that fits. */
+function bestLayout(problem: ConvProblem, pool?: Cover): Layout | undefined {
+  const fitting = Object.values(tiles).flatMap((tile) => layOut(problem, tile, pool) ?? [])
+  return fitting.find(({ threads, groups }) => threads * groups >= THREADS) ?? fitting.at(-1)
+}
+
+/**
+ * A convolution and the max-pool over it, or undefined where no tile of whole windows fits. As rowsPool, bit for bit.
+ * @param y, index what the pool puts out; problem.y is never stored.
+ * @param stage pieces between the two, none of them decreasing, for the pool's shape.
+ */
+export function tiledPool(
+  problem: ConvProblem,
+  { kernel, stride, front, back, zero }: PoolWindows,
+  y: Tensor,
+  index: Tensor,
+  stage: readonly Piece[],
+): Dispatch[] | undefined {
+  const pooled = y.shape.slice(2)
+  const layout = bestLayout(problem, { volume: pooled.map((p, a) => p * stride[a]!), unit: stride })
+  if (!layout) return undefined
+  const { x, w, out, flops } = problem
+  const constants = {
+    ...constantsOf(problem),
+    ...layout.constants,
+    ORIGIN: front,
+    POOLED: pooled,
+    POOL: kernel,
+    POOL_STRIDE: stride,
+    POOL_FRONT: front,
+    PADDED: front.map((f, a) => f + out[a]! + back[a]!),
+    ZERO: zero ? 1 : 0,
   }
+  const epilogue = stage.map((piece) => ({ ...piece, slot: 'stage' }))
+  const groups = linearGroups(layout.groups, 1)
+  return [{ kernel: 'conv/tiled_pool', constants, bind: { x, w, y, index }, epilogue, groups, flops }]
 }
 
-/** Size of the tiles that split `count` evenly, each at most `most`. */
-function evenTile(count: number, most: number): number {
-  return Math.ceil(count / Math.ceil(count / most))
+/**
+ * A convolution of the gradient of a max-pool's input, given that of its output, or undefined where no tile fits.
+ * As rowsUnpool, bit for bit.
+ * @param problem.x is never read: dy and index take its place.
+ */
+export function tiledUnpool(
+  problem: ConvProblem,
+  { stride, front }: PoolWindows,
+  dy: Tensor,
+  index: Tensor,
+): Dispatch[] | undefined {
+  const layout = bestLayout(problem)
+  if (!layout) return undefined
+  const { w, y, flops } = problem
+  const pool = { POOLED: dy.shape.slice(2), POOL_STRIDE: stride, POOL_FRONT: front }
+  const constants = { ...constantsOf(problem), ...layout.constants, ...pool }
+  const groups = linearGroups(layout.groups, 1)
+  return [{ kernel: 'conv/tiled_unpool', constants, bind: { dy, index, w, y }, groups, flops }]
 }
 
-/** Threads along a row: as many as a warp has, unless that wastes more than a seventh of them. */
-function alongRow(row: number, threads: number): number {
-  const widths = [32, 16, 8, 4, 2, 1].filter((width) => width <= threads)
+const constantsOf = (problem: ConvProblem) => ({
+  ...problemConstants(problem),
+  STRIDE: problem.stride,
+  DILATION: problem.dilation,
+})
+
+/** Threads along a row, a multiple of `unit`: as many as a warp has, unless that wastes more than a seventh of them. */
+function alongRow(row: number, unit: number, threads: number): number | undefined {
+  const widths = [32, 16, 8, 4, 2, 1].filter((width) => width <= threads && width % unit === 0)
   const padded = (width: number) => Math.ceil(row / width) * width
   const least = Math.min(...widths.map(padded))
-  return widths.find((width) => padded(width) * 7 <= least * 8)!
+  return widths.find((width) => padded(width) * 7 <= least * 8)
 }
 
 /**

@@ -36,7 +36,7 @@ interface Axis {
  */
 const COST = { load: 10, assign: 2, multiplyAdd: 0.45, perThread: 400 }
 /** Multiply-adds that a kernel unrolls. More run faster and compile slowly, a millisecond each, so small work gets fewer. */
-const unrolled = ({ flops }: ConvProblem): number => Math.max(200, Math.min(2400, flops / 250_000))
+const unrolled = ({ flops }: ConvProblem): number => Math.max(200, Math.min(2400, flops / 100_000))
 /** Workgroups that should be there, so that every core has work. */
 const ENOUGH_GROUPS = 8
 
@@ -98,6 +98,17 @@ function edgeConstants(p: ConvProblem, rowsIn: number, columnsIn: number, first:
   return { ROWS_IN: rowsIn, COLUMNS_IN: columnsIn, LOW_Y: y.low, HIGH_Y: y.high, LOW_Z: z.low, HIGH_Z: z.high }
 }
 
+/** What the last tile along an axis does not store: what it makes `again`, and what from `end` on lies outside. */
+function stores(out: number, tile: number, last: number): { again: number; end: number } {
+  return { again: (Math.ceil(out / tile) - 1) * tile - last, end: Math.min(tile, out - last) }
+}
+
+function storeConstants(p: ConvProblem, tile: readonly [number, number], last: readonly [number, number]): Constants {
+  const y = stores(p.out[1], tile[0], last[0])
+  const z = stores(p.out[2], tile[1], last[1])
+  return { AGAIN_Y: y.again, END_Y: y.end, AGAIN_Z: z.again, END_Z: z.end }
+}
+
 /** A convolution with up = 1. */
 export function rows(p: ConvProblem): Dispatch[] {
   const axis = (a: 1 | 2): Axis => ({ units: p.out[a], span: (u) => u, reads: (u) => halo(p, a, u) })
@@ -117,6 +128,7 @@ export function rows(p: ConvProblem): Dispatch[] {
         ROWS: tall,
         TILE: columns,
         ...edgeConstants(p, halo(p, 1, tall), halo(p, 2, columns), first, last),
+        ...storeConstants(p, [tall, columns], [p.out[1] - tall, p.out[2] - columns]),
       },
       bind: { x: p.x, w: p.w, y: p.y },
       groups: linearGroups(threads * tiles, 64),
@@ -181,6 +193,8 @@ export function rowsPool(
         POOL_TILE: columns,
         PARTIAL: inside ? 0 : 1,
         ZERO: zero ? 1 : 0,
+        AGAIN_Y: stores(pooled[1], tall, pooled[1] - tall).again,
+        AGAIN_Z: stores(pooled[2], columns, pooled[2] - columns).again,
       },
       bind: { x: p.x, w: p.w, y, index },
       epilogue: stage.map((piece) => ({ ...piece, slot: 'stage' })),
@@ -239,6 +253,7 @@ export function rowsUnpool(
         TILE: wide,
         LAST_Y: last(1, tall),
         LAST_Z: last(2, wide),
+        ...storeConstants(p, [tall, wide], [last(1, tall), last(2, wide)]),
         ROWS_IN: rowsIn,
         COLUMNS_IN: columnsIn,
         BASE_Y: base[1]!,

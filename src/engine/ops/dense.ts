@@ -43,32 +43,31 @@ interface Rows {
   readonly A_COLUMN: number
 }
 
-/** Sums at least this long are split among threads. */
+/** Sums at least this long are split among the threads of a hardware GPU. */
 const LONG = 128
 
 /**
- * The kernel depends on the shapes alone, so that all adapters give the same bits; the tile does not change them.
- * Only leaves are read four words at a time: a program may store other tensors as f16.
+ * A hardware GPU reads b, the weights of a dense layer, four words at a time where its rows allow it. Only leaves: a program
+ * may store other tensors as f16.
  */
 function product(rows: Rows, transposeB: boolean, a: Tensor, b: Tensor, y: Tensor, context: LowerContext): Dispatch {
   const { P: p, Q: q, R: r } = rows
   const bind = { a, b, y }
   const flops = 2 * p * q * r
-  const wide = b.leaf !== undefined
+  const vec4 = !context.software && b.leaf !== undefined && (transposeB ? q : r) % 4 === 0
   if (transposeB) {
     const tp = Math.min(p, 4)
-    const vec4 = wide && q % 4 === 0
     // With fewer rows a workgroup there are more workgroups, which a GPU needs to keep its memory busy.
-    const tr = Math.min(r, vec4 && !context.software ? (r >= 1024 ? 2 : 1) : 4)
+    const tr = Math.min(r, vec4 ? (r >= 1024 ? 2 : 1) : 4)
     const groups = linearGroups(Math.ceil(p / tp) * Math.ceil(r / tr), 1)
     const constants = { ...rows, TP: tp, TR: tr }
     return { kernel: vec4 ? 'dense/reduce_vec4' : 'dense/reduce', constants, bind, groups, flops }
   }
-  const vec4 = wide && r % 4 === 0 && q >= LONG
-  const tp = Math.min(p, vec4 ? 4 : 8)
+  const split = vec4 && q >= LONG
+  const tp = Math.min(p, split ? 4 : 8)
   const [gx, gy] = linearGroups(r, 64)
   const groups = [gx, gy, Math.ceil(p / tp)] as const
-  return { kernel: vec4 ? 'dense/columns_vec4' : 'dense/columns', constants: { ...rows, TP: tp }, bind, groups, flops }
+  return { kernel: split ? 'dense/columns_vec4' : 'dense/columns', constants: { ...rows, TP: tp }, bind, groups, flops }
 }
 
 /**
