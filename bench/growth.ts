@@ -37,12 +37,12 @@ const options = new Command('growth')
   .parse()
   .opts<{ repetitions: number; seconds: number; steps: number; quick: boolean; out: string }>()
 
-const whole: Size = options.quick ? [31, 37, 31] : [121, 145, 121]
-const shares = [1 / 8, 1 / 4, 1 / 2, 1]
+const whole: Size = options.quick ? [16, 19, 16] : [121, 145, 121]
+const shares = options.quick ? [1 / 8, 1] : [1 / 8, 1 / 4, 1 / 2, 1]
 /** A scan whose deep layers alone leave a GPU idle. */
-const small: Size = options.quick ? [16, 19, 16] : [31, 37, 31]
-const counts = options.quick ? [1, 2, 4] : [1, 2, 4, 8, 16, 32, 64]
-const steps = options.quick ? 4 : options.steps
+const small: Size = options.quick ? [8, 10, 8] : [31, 37, 31]
+const counts = options.quick ? [1, 3] : [1, 2, 4, 8, 16, 32, 64]
+const steps = options.quick ? 2 : options.steps
 const repetitions = options.quick ? 1 : options.repetitions
 /** Voxels of 1.5 mm, as CAT12 and SPM write them; a trace that no timing fills. */
 const settings: MaskOptions = { target: 1, spacing: [1.5, 1.5, 1.5], tolerance: 0 }

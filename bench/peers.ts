@@ -77,6 +77,9 @@ const options = new Command('bench:peers')
     out: string
   }>()
 
+// The browser is closed on these, but they would not end the process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 const gpu = await openGpu()
 const { peers: names, quick, seconds } = options
 const repetitions = quick ? 1 : options.repetitions

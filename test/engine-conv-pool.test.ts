@@ -114,7 +114,7 @@ async function compare(gpu: Gpu, c: Case): Promise<string[]> {
   const reference = await run(gpu, built, { fuse: false })
   const fused = await run(gpu, built, {})
   // The gradient of clamp asks for its full-size input.
-  if (c.activation !== 'clamp') assert.ok(fused.kernels.includes('conv/rows_pool'), `${fused.kernels} ${label}`)
+  if (c.activation !== 'clamp') assert.match(`${fused.kernels}`, /_pool/, label)
   assertClose(fused.pooled, reference.pooled, `pooled ${label}`, { relative: 1e-6, absolute: 1e-7 })
   assertClose(fused.dx, reference.dx, `gradient ${label}`, { relative: 1e-6, absolute: 1e-7 })
   return fused.kernels
@@ -157,9 +157,9 @@ test('the blocks of known networks, with the tiles of either kind of adapter', a
   const other: Gpu = { ...real, software: !real.software }
   for (const gpu of [real, other]) {
     const clinica = await compare(gpu, blockOf({}))
-    assert.ok(clinica.includes('conv/rows_unpool'), `${clinica}`)
+    assert.match(`${clinica}`, /_unpool/)
     const dyrba = await compare(gpu, blockOf({ activation: 'relu', poolFront: [0, 0, 0], zero: false, ci: 5 }))
-    assert.ok(dyrba.includes('conv/rows_unpool'), `${dyrba}`)
+    assert.match(`${dyrba}`, /_unpool/)
     await compare(gpu, blockOf({ size: [20, 21, 40], ci: 2, window: [3, 3, 3], poolFront: [0, 1, 1], n: 2 }))
   }
   closeGpu(real)
@@ -178,7 +178,7 @@ test('what somebody else reads is not fused away', async () => {
     Math.max(...small),
     full.reduce((a, b) => Math.max(a, b)),
   )
-  assert.ok(program.launches.every((launch) => launch.kernel !== 'conv/rows_pool'))
+  assert.ok(program.launches.every((launch) => !/_pool/.test(launch.kernel)))
   program.destroy()
 })
 

@@ -9,11 +9,7 @@ let place: Place
 let scans: string[]
 test.before(async () => {
   place = await makePlace()
-  scans = [
-    await place.scan('one.nii.gz', tinyScan(1)),
-    await place.scan('two.nii', tinyScan(2)),
-    await place.scan('three.nii.gz', tinyScan(3)),
-  ]
+  scans = [await place.scan('one.nii.gz', tinyScan(1)), await place.scan('two.nii', tinyScan(2))]
 })
 test.after(() => place.clear())
 
@@ -24,7 +20,7 @@ test('lists of lambdas: every pair for every scan, the same bytes as one at a ti
   const bad = await place.scan('small.nii', tinyScan(1, [8, 8, 8]))
   const grid = ['--lambda1', '0.5,60', '--lambda2', '0.1,1'] as const
   const out = await place.file('grid')
-  const files = [scans[0]!, bad, scans[1]!, scans[2]!]
+  const files = [scans[0]!, bad, scans[1]!]
   const run = await voxplain(
     'explain',
     place.network,
@@ -42,7 +38,7 @@ test('lists of lambdas: every pair for every scan, the same bytes as one at a ti
   const pairs = ['0.5', '60'].flatMap((first) => ['0.1', '1'].map((second) => ({ first, second })))
   const nameOf = (stem: string, { first, second }: { first: string; second: string }) =>
     `${stem}_lambda1-${first}_lambda2-${second}_desc-mask_relevance`
-  const stems = ['one', 'two', 'three']
+  const stems = ['one', 'two']
   const names = stems.flatMap((s) => pairs.flatMap((p) => ['json', 'nii.gz', 'png'].map((e) => `${nameOf(s, p)}.${e}`)))
   assert.equal((await place.list('grid')).sort(), names.sort())
   const found = JSON.parse(run.out).scans
@@ -51,7 +47,7 @@ test('lists of lambdas: every pair for every scan, the same bytes as one at a ti
     [
       ...[0.5, 0.5, 60, 60].map((lambda) => [scans[0], lambda]),
       [bad, undefined],
-      ...[scans[1], scans[2]].flatMap((scan) => [0.5, 0.5, 60, 60].map((lambda) => [scan, lambda])),
+      ...[0.5, 0.5, 60, 60].map((lambda) => [scans[1], lambda]),
     ],
   )
   const single = ['--lambda1', '60', '--lambda2', '0.1', '--batch', '1'] as const
@@ -103,7 +99,7 @@ test('a damaged gzip file is told of as before, whichever way it is read', async
     'checksum',
   )
   const cut = await place.file('cut.nii.gz', whole.subarray(0, whole.length / 2))
-  assertRefused(await voxplain('predict', place.network, cut), 1, 'cut.nii.gz', 'truncated')
+  assertRefused(await voxplain('explain', place.network, cut, '--out', out, ...STEPS), 1, 'cut.nii.gz', 'truncated')
 })
 
 test('lists that make no sense are refused', async () => {

@@ -44,16 +44,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     //@end D
     //@paste conv/tiled_step
   }
-  //@unroll C 0..Q
-  //@unroll L 0..4
-  workgroupBarrier();
-  //@unroll J 0..V
-  cells[((lq * LX + lx) * V + $(J)u) * LZ + lz] = a_$(J)_$(C)[$(L)];
-  //@end J
-  workgroupBarrier();
-  find_winners(lane, tile_index * BLOCK, (n * GROUPS + g) * CO, first + $(4 * C + L)u);
-  //@end L
-  //@end C
+  //@paste conv/tiled_sums
+  for (var k = 0u; k < 4u * Q; k++) {
+    workgroupBarrier();
+    for (var j = 0u; j < V; j++) { cells[((lq * LX + lx) * V + j) * LZ + lz] = sums[k * V + j]; }
+    workgroupBarrier();
+    find_winners(lane, tile_index * BLOCK, (n * GROUPS + g) * CO, first + k);
+  }
 }
 
 // The winners of a tile's windows, from `begin` on, of channel o of each LQ: what they are is in workgroup memory.

@@ -1,19 +1,12 @@
-  // Part of the tiled kernels, pasted at the end of main: stores the sums a_J_C as they are.
+  // Part of the tiled kernels, pasted at the end of main: stores the sums as they are.
+  //@paste conv/tiled_sums
   let voxel = vec3u(tile) + vec3u(lx, 0u, lz);
   if ((voxel.x >= OUT.x) | (voxel.z >= OUT.z)) { return; }
-  let row_y = (n * GROUPS + g) * CO * PLANE_OUT + (voxel.x * OUT.y + voxel.y) * OUT.z + voxel.z;
-  //@unroll C 0..Q
-  //@unroll L 0..4
-  {
-    let o = first + 4u * (lq * Q + $(C)u) + $(L)u;
-    if (o < CO) {
-      //@unroll J 0..V
-      if (voxel.y + $(J)u < OUT.y) {
-        let i = row_y + o * PLANE_OUT + $(J)u * OUT.z;
-        y[i] = epilogue(a_$(J)_$(C)[$(L)], i);
-      }
-      //@end J
+  let o = first + 4u * Q * lq;
+  let row_y = ((n * GROUPS + g) * CO + o) * PLANE_OUT + (voxel.x * OUT.y + voxel.y) * OUT.z + voxel.z;
+  for (var k = 0u; k < min(4u * Q, max(CO, o) - o); k++) {
+    for (var j = 0u; j < min(V, OUT.y - voxel.y); j++) {
+      let i = row_y + k * PLANE_OUT + j * OUT.z;
+      y[i] = epilogue(sums[k * V + j], i);
     }
   }
-  //@end L
-  //@end C

@@ -4,7 +4,9 @@ import { NoAdapterError } from '../engine/adapter.ts'
 import { GpuError, ShapeError } from '../engine/errors.ts'
 import { InputError } from '../io/errors.ts'
 import { addBench } from './bench.ts'
+import { addCohort } from './cohort.ts'
 import { addDoctor } from './doctor.ts'
+import { addEvaluate } from './evaluate.ts'
 import { addExplain } from './explain.ts'
 import { versions } from './gpu.ts'
 import { addInspect } from './inspect.ts'
@@ -53,7 +55,18 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
       writeErr: (text) => terminal.err(text),
       outputError: (text, write) => write(`voxplain: ${oneLine(text).replace(/^error: /, '')}; see --help\n`),
     })
-  for (const add of [addDoctor, addInspect, addPredict, addExplain, addPhantom, addTrain, addBench, addTune])
+  for (const add of [
+    addDoctor,
+    addInspect,
+    addPredict,
+    addEvaluate,
+    addExplain,
+    addPhantom,
+    addCohort,
+    addTrain,
+    addBench,
+    addTune,
+  ])
     add(program, terminal, finish)
   return program
 }

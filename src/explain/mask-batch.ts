@@ -59,7 +59,7 @@ export async function* optimiseMasks<S extends MaskInput>(
   const entries = entriesOf(network, scans, lambdas)
   /** What `entries` gave and no batch has taken yet. */
   let waiting: { entry: Entry<S> } | { error: unknown } | 'end' | undefined
-  let batch = options.batch
+  let batch = options.batch && Math.min(options.batch, known)
   let machine: Machine | undefined
   let started = 0
   let stopped = false

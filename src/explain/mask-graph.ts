@@ -97,7 +97,7 @@ export function planMasks(
   masks = 1,
 ): MemoryReport & { readonly batch: number } {
   const settings = maskSettings(options, classCount(network.description))
-  const batch = options.batch ?? chooseBatch(gpu, network, options, masks)
+  const batch = Math.min(options.batch ?? chooseBatch(gpu, network, options, masks), masks)
   return { ...planOf(gpu, buildGraph(network, settings, batch), options).memory, batch }
 }
 

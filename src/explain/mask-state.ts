@@ -41,7 +41,7 @@ export function maskState(size: Triple, cell: number, steps: number, masks = 1):
   const cells = size.map((d) => Math.ceil(d / cell)) as [number, number, number]
   const count = sizeOf(cells)
   // Few workgroups for large masks, so that there are few parts to sum; enough of them to fill a GPU.
-  const perThread = Math.max(1, Math.min(32, Math.floor(count / (64 * 512))))
+  const perThread = Math.max(1, Math.min(16, Math.floor(count / (64 * 512))))
   const groups = Math.ceil(count / (64 * perThread))
   return {
     masks,

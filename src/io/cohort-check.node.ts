@@ -9,7 +9,6 @@ import { type CheckOptions, type CohortReport, checkCohort, dropMissing } from '
 import type { ScanFacts } from './cohort-check-scans.ts'
 import { openCohort, type ScanSource } from './cohort-files.node.ts'
 import { InputError } from './errors.ts'
-import { explainFileError } from './files.node.ts'
 import { isGzip, MAX_DEFLATE_RATIO } from './gunzip.ts'
 import { HEADER_BYTES, type NiftiHeader, parseHeader } from './nifti-header.ts'
 
@@ -60,9 +59,10 @@ async function factsOf(path: string): Promise<ScanFacts> {
     file = await open(path)
     return await readFacts(file, path)
   } catch (error) {
-    const told = error instanceof InputError ? error : explainFileError(path, error)
-    const missing = ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
-    return { fault: { kind: missing ? 'missing' : 'unreadable', message: told.message } }
+    if (error instanceof InputError) return { fault: { kind: 'unreadable', message: error.message } }
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { fault: { kind: 'missing', message: path } }
+    return { fault: { kind: 'unreadable', message: `${path} cannot be read (${code ?? message})` } }
   } finally {
     await file?.close()
   }
@@ -79,6 +79,7 @@ async function readFacts(file: FileHandle, path: string): Promise<ScanFacts> {
   if (gzip && head.length < HEADER_BYTES && bytes > FIRST_READ) {
     head = beginning(await readAt(file, 0, Math.min(SECOND_READ, bytes)), path)
   }
+  if (gzip && head.length === 0) throw new InputError(`${path} is a truncated gzip file; copy or download it again`)
   const available = gzip ? bytes * MAX_DEFLATE_RATIO : bytes
   const header = parseHeader(head.subarray(0, HEADER_BYTES), available, Number.POSITIVE_INFINITY, path)
   const { shape, affine } = header

@@ -7,7 +7,7 @@ import { checkCovariates, checkLabels, checkPeople } from './cohort-check-rows.t
 import { checkScans, type ScanFacts } from './cohort-check-scans.ts'
 import { type CohortProblem, sharing } from './cohort-problem.ts'
 import { type CohortSummary, summariseCohort } from './cohort-summary.ts'
-import { type Covariates, type MissingPolicy, readCovariates } from './covariates.ts'
+import { type Covariates, hasCovariate, type MissingPolicy, readCovariates } from './covariates.ts'
 import { InputError } from './errors.ts'
 import type { Grid } from './resample.ts'
 
@@ -26,8 +26,8 @@ export interface CheckOptions {
   covariates?: readonly string[]
   /** Default 'refuse'. With 'drop', rows are expected to be gone already (see dropMissing). */
   missing?: MissingPolicy
-  /** Whether each row needs a class, and each of two classes or more a row. Default true. */
-  labels?: boolean
+  /** Rows need no class, as where a network is only applied. Default false: each row has one, and each class a row. */
+  unlabelled?: boolean
   /** The grid that scans must lie on. Default: the one that most of them lie on. */
   grid?: Grid
 }
@@ -42,7 +42,7 @@ export function checkCohort(
   options: CheckOptions = {},
 ): CohortReport {
   const notes = [...leftOutNotes(cohort), ...labelNotes(cohort)]
-  const problems = [...checkPeople(cohort), ...(options.labels === false ? [] : checkLabels(cohort))]
+  const problems = [...checkPeople(cohort), ...(options.unlabelled ? [] : checkLabels(cohort))]
   const { problems: gaps, covariates } = checkCovariates(cohort, options.covariates ?? [], options.missing ?? 'refuse')
   problems.push(...gaps)
   notes.push(...(covariates?.notes ?? []))
@@ -69,13 +69,11 @@ export function requireSound(cohort: Cohort, { problems }: Pick<CohortReport, 'p
   )
 }
 
-/**
- * A cohort without the rows in which one of these covariates is missing.
- * @throws InputError when a covariate has no column
- */
+/** A cohort without the rows in which one of these covariates is missing; those without a column are passed over. */
 export function dropMissing(cohort: Cohort, names: readonly string[]): Cohort {
+  const present = names.filter((name) => hasCovariate(cohort, name))
   const gaps = new Map<number, string>()
-  for (const { row, kind, detail } of readCovariates(cohort, names).faults) {
+  for (const { row, kind, detail } of readCovariates(cohort, present).faults) {
     if (kind === 'missing' && !gaps.has(row)) gaps.set(row, detail)
   }
   return leaveOut(cohort, (_, index) => gaps.get(index))

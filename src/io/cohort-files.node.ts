@@ -77,7 +77,7 @@ function scansFromColumn(cohort: Cohort, folder: string, wanted: string | undefi
 }
 
 /**
- * Of several patterns, the one that finds scans of the most rows is used for all of them, so that a cohort never mixes
+ * Of several patterns, the one that finds the one scan of the most rows is used for all of them, so that a cohort never mixes
  * maps of different pipelines; of equally good ones the first.
  */
 async function scansByPattern(cohort: Cohort, root: string, patterns: readonly string[]): Promise<Cohort> {
@@ -89,9 +89,11 @@ async function scansByPattern(cohort: Cohort, root: string, patterns: readonly s
     for (const [n, row] of cohort.rows.entries()) {
       found.push(unsafe[n] || row.participant === '' ? [] : await matches(root, pattern, row, list))
     }
-    const count = found.filter((paths) => paths.length > 0).length
+    // A row with one scan counts for more than any number with several, of which none can be told to be the right one.
+    const single = found.filter((paths) => paths.length === 1).length
+    const count = single + found.filter((paths) => paths.length > 1).length / (cohort.rows.length + 1)
     if (!best || count > best.count) best = { pattern, found, count }
-    if (count === cohort.rows.length) break
+    if (single === cohort.rows.length) break
   }
   const { pattern, found } = best!
   const looked = best!.count > 0 ? pattern : patterns.join(' or ')
@@ -116,14 +118,14 @@ const DEEPEST = 6
 
 type Lister = (folder: string) => Promise<readonly Dirent[]>
 
-/** Lists each folder once, in order of names; what cannot be listed is empty. */
+/** Lists each folder once, in order of names and without hidden ones; what cannot be listed is empty. */
 function makeLister(): Lister {
   const known = new Map<string, Promise<Dirent[]>>()
   return (folder) => {
     let entries = known.get(folder)
     if (!entries) {
       entries = readdir(folder, { withFileTypes: true })
-        .then((all) => all.sort((a, b) => (a.name < b.name ? -1 : 1)))
+        .then((all) => all.filter(({ name }) => !name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1)))
         .catch(() => [])
       known.set(folder, entries)
     }
@@ -147,7 +149,7 @@ async function walk(
 ): Promise<void> {
   const [step, ...rest] = steps
   if (step === undefined) return
-  const entries = (await list(folder)).filter(({ name }) => !name.startsWith('.'))
+  const entries = await list(folder)
   if (step === 'any folders') {
     await walk(folder, rest, list, found)
     if (depth === DEEPEST) return

@@ -26,11 +26,13 @@ const prefixed = (prefix: string, name: string) => (name.startsWith(prefix) ? na
 
 /** Grey-matter maps of BIDS derivatives (fMRIPrep, ...), in a template's space rather than the participant's own. */
 export const BIDS_PATTERNS = [
+  // The project's own phantom, which has maps of atrophy beside the scans.
+  '{sub}/anat/*_desc-phantom_label-GM_probseg.nii[.gz]',
   '{sub}/[{ses}/]anat/*_space-*_label-GM*_probseg.nii[.gz]',
   '{sub}/[{ses}/]anat/*_label-GM*_probseg.nii[.gz]',
   // CAT12: modulated, normalised grey matter.
   '{sub}/[{ses}/]**/mwp1*.nii[.gz]',
-  '**/mri/mwp1*{participant}*.nii[.gz]',
+  '[mri/]mwp1*{participant}*.nii[.gz]',
 ]
 
 /** Grey-matter maps of Clinica's t1-volume pipeline in its two layouts: after DARTEL, and after segmentation alone. */
@@ -56,7 +58,7 @@ export function completePattern(pattern: string): string {
     throw refuse('has brackets that do not pair; [...] stands for what may be there or not')
   }
   const unknown = [...pattern.matchAll(/\{([^}]*)\}?/g)].find(
-    ([text, place]) => !text.endsWith('}') || !(place! in PLACES),
+    ([text, place]) => !text.endsWith('}') || !Object.hasOwn(PLACES, place!),
   )
   if (unknown) throw refuse(`has no place "${unknown[0]}"; there are {participant}, {session}, {sub} and {ses}`)
   if (/\{(participant|sub)\}/.test(pattern)) return pattern
@@ -96,7 +98,7 @@ function compileStep(step: string, row: PatternRow): PatternStep {
     plain &&= !/^(\*+|\?)$/.test(part) && text !== undefined
     // A place that the row leaves open: any session.
     if (text === undefined) return { text: '', source: place === 'ses' ? 'ses-[^/]*' : '[^/]*' }
-    return { text, source: part.startsWith('*') ? '[^/]*' : part === '?' ? '[^/]' : escape(text) }
+    return { text, source: part.startsWith('*') ? '[^/]*' : part === '?' ? '[^/]' : literally(text) }
   })
   if (plain) return { name: sources.map(({ text }) => text).join('') }
   return { names: new RegExp(`^${sources.map(({ source }) => source).join('')}$`) }
@@ -106,9 +108,9 @@ function compileStep(step: string, row: PatternRow): PatternStep {
 function wholeName(name: string): string {
   const before = /^\d/.test(name) ? '(?<!\\d)' : ''
   const after = /\d$/.test(name) ? '(?!\\d)' : '(?![A-Za-z0-9])'
-  return `${before}${escape(name)}${after}`
+  return `${before}${literally(name)}${after}`
 }
 
-function escape(text: string): string {
+function literally(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }

@@ -11,7 +11,7 @@ export interface GroupSummary {
   readonly participants: number
   /** Scans of each session, in natural order; empty where the table has no sessions. */
   readonly sessions: readonly { readonly session: string; readonly scans: number }[]
-  /** Scans of women and men; absent where the table has no sex. */
+  /** Women and men among the participants; absent where the table has no sex. */
   readonly sex?: { readonly female: number; readonly male: number; readonly unknown: number }
   /** Years over scans with a known age; absent where there are none. */
   readonly age?: { readonly mean: number; readonly deviation: number; readonly min: number; readonly max: number }
@@ -27,12 +27,17 @@ export function summariseCohort(cohort: Cohort, grid?: Grid): CohortSummary {
   const all = cohort.rows.map((_, n) => n)
   const age = column(cohort, 'age')
   const sex = column(cohort, 'sex')
+  const sexes = (rows: readonly number[]) => {
+    const known = new Map(rows.map((n) => [participantKey(cohort.rows[n]!), Number.NaN]))
+    for (const n of rows) if (!Number.isNaN(sex![n]!)) known.set(participantKey(cohort.rows[n]!), sex![n]!)
+    return [...known.values()]
+  }
   const group = (rows: readonly number[], label?: string): GroupSummary => ({
     ...(label !== undefined && { label }),
     scans: rows.length,
     participants: new Set(rows.map((n) => participantKey(cohort.rows[n]!))).size,
     sessions: countSessions(rows.map((n) => cohort.rows[n]!)),
-    ...(sex && { sex: countSex(rows.map((n) => sex[n]!)) }),
+    ...(sex && { sex: countSex(sexes(rows)) }),
     ...spread(rows.flatMap((n) => (age && !Number.isNaN(age[n]!) ? [age[n]!] : []))),
   })
   const labels: (string | undefined)[] = [...cohort.classes]

@@ -52,9 +52,10 @@ export interface CohortOptions {
   unmapped?: 'refuse' | 'drop'
 }
 
-const PARTICIPANT = ['participant_id', 'subject_id', 'participant', 'subject']
-const SESSION = ['session_id', 'session']
-const LABEL = ['diagnosis', 'label', 'group']
+/** What the columns of participants and sessions are called, the usual name first. */
+export const PARTICIPANT_COLUMNS = ['participant_id', 'subject_id', 'participant', 'subject']
+export const SESSION_COLUMNS = ['session_id', 'session']
+const LABEL_COLUMNS = ['diagnosis', 'label', 'group']
 
 /**
  * Reads a cohort from a table's text: BIDS participants.tsv, ClinicaDL TSV, or CSV (see parseTable).
@@ -63,12 +64,12 @@ const LABEL = ['diagnosis', 'label', 'group']
  */
 export function parseCohort(text: string, options: CohortOptions = {}, name = 'the cohort'): Cohort {
   const { columns, rows } = parseTable(text, name)
-  const participantColumn = findColumn(columns, PARTICIPANT)
+  const participantColumn = findColumn(columns, PARTICIPANT_COLUMNS)
   if (participantColumn === undefined) {
     throw new InputError(`${name} has no column participant_id; it has ${columns.join(', ')}`)
   }
-  const sessionColumn = findColumn(columns, SESSION)
-  const labelColumn = findColumn(columns, options.labelColumn === undefined ? LABEL : [options.labelColumn])
+  const sessionColumn = findColumn(columns, SESSION_COLUMNS)
+  const labelColumn = findColumn(columns, options.labelColumn === undefined ? LABEL_COLUMNS : [options.labelColumn])
   if (options.labelColumn !== undefined && labelColumn === undefined) {
     throw new InputError(`${name} has no column "${options.labelColumn}"; it has ${columns.join(', ')}`)
   }

@@ -71,16 +71,20 @@ export function readCovariates(cohort: Cohort, names: readonly string[]): Covari
 
 /** Whether a cohort has a column for a covariate. */
 export function hasCovariate(cohort: Cohort, name: string): boolean {
-  return findColumn(cohort.columns, ALIASES[name] ?? [name]) !== undefined
+  return lookUp(cohort, name).column !== undefined
 }
 
-function resolve(cohort: Cohort, wanted: string): { name: string; column: string } {
+function lookUp(cohort: Cohort, wanted: string) {
   const lower = wanted.toLowerCase()
   const known = Object.entries(ALIASES).find(([name, columns]) =>
     [name, ...columns].some((alias) => alias.toLowerCase() === lower),
   )
   // A column that was named outright comes before others of its kind.
-  const column = findColumn(cohort.columns, known ? [wanted, ...known[1]] : [wanted])
+  return { known, column: findColumn(cohort.columns, known ? [wanted, ...known[1]] : [wanted]) }
+}
+
+function resolve(cohort: Cohort, wanted: string): { name: string; column: string } {
+  const { known, column } = lookUp(cohort, wanted)
   if (column === undefined) {
     const looked = known ? ` (looked for ${known[1].join(', ')})` : ''
     throw new InputError(

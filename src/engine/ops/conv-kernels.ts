@@ -1,40 +1,29 @@
 /** How convolutions run: which kernels and temporaries, for a CPU adapter and for hardware. */
 import { type Dispatch, type LowerContext, sizeOf, type Tensor } from '../tensor.ts'
-import { type ConvGeometry, type ConvProblem, evenTile, problemConstants, type Triple } from './conv-problem.ts'
+import { general, hardwareVariants, problemKey } from './conv-hardware.ts'
+import { tiledWeightGradient } from './conv-hardware-weight.ts'
+import { type ConvGeometry, type ConvProblem, evenTile, type Triple } from './conv-problem.ts'
 import { rows } from './conv-rows.ts'
 import { linearGroups, sliceGroups } from './launch.ts'
 import { sumDispatches } from './reduce.ts'
 
-/** Dispatches for a convolution. */
+/** Dispatches for a convolution. Every variant gives the same bits. */
 export function convolve(p: ConvProblem, context: LowerContext): Dispatch[] {
-  if (!context.software) return direct(p)
+  if (!context.software) {
+    const { variants, preferred } = hardwareVariants(p)
+    return context.choose('conv3d', problemKey(p), variants, preferred)
+  }
+  const variants = { rows: () => paddedRows(p, context), general: () => [general(p)] }
+  return context.choose('conv3d', problemKey(p), variants, 'rows')
+}
+
+/** Row kernels know no zeros between voxels: those are put there first, and borders with them. */
+function paddedRows(p: ConvProblem, context: LowerContext): Dispatch[] {
   if (p.up.every((u) => u === 1)) return rows(p)
-  // Zeros between the voxels are put there first, and borders with them.
   const needed = p.out.map((o, a) => (o - 1) * p.stride[a]! + p.dilation[a]! * (p.kernel[a]! - 1) + 1)
   const padded = context.scratch([p.n, p.groups * p.ci, ...needed])
   const plain = { ...p, x: padded, size: needed as unknown as Triple, front: [0, 0, 0], up: [1, 1, 1] } as const
   return [padDispatch(p.x, padded, p.front, p.up), ...rows(plain)]
-}
-
-function direct(p: ConvProblem): Dispatch[] {
-  const channels = evenTile(p.co, 8)
-  const [gx, gy] = linearGroups(p.n * sizeOf(p.out), 256)
-  return [
-    {
-      kernel: 'conv/direct',
-      constants: {
-        ...problemConstants(p),
-        STRIDE: p.stride,
-        DILATION: p.dilation,
-        UP: p.up,
-        CHANNELS: channels,
-        POSITIONS: 4,
-      },
-      bind: { x: p.x, w: p.w, y: p.y },
-      groups: [gx, gy, p.groups * Math.ceil(p.co / channels)],
-      flops: p.flops,
-    },
-  ]
 }
 
 function padDispatch(x: Tensor, y: Tensor, front: readonly number[], up: readonly number[]): Dispatch {
@@ -64,7 +53,11 @@ export function weightGradient(
   geometry: ConvGeometry,
   context: LowerContext,
 ): Dispatch[] {
-  const { groups, stride, dilation } = geometry
+  const { groups, stride, dilation, front } = geometry
+  const tiled = context.software
+    ? undefined
+    : tiledWeightGradient({ x, d: dy, y, groups, stride, dilation, front }, context)
+  if (tiled) return tiled
   const n = x.shape[0]!
   const ci = x.shape[1]! / groups
   const co = dy.shape[1]! / groups

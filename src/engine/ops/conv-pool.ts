@@ -3,7 +3,8 @@
  * needed by anybody: forward it stays in registers, and backward only the winners of the pool carry gradient.
  */
 import { type Dispatch, type LowerContext, type Node, type Piece, type Shape, sizeOf, type Tensor } from '../tensor.ts'
-import { type ConvGeometry, convProblem } from './conv-problem.ts'
+import { problemKey, tiledPool, tiledUnpool } from './conv-hardware.ts'
+import { type ConvGeometry, type ConvProblem, convProblem } from './conv-problem.ts'
 import { canUnpool, type PoolWindows, rowsPool, rowsUnpool } from './conv-rows.ts'
 
 /** Windows of a max-pool node, or undefined where they overlap or are dilated. */
@@ -30,7 +31,7 @@ function pieceAt(node: Node, shape: Shape): Piece | undefined {
 }
 
 /** Dispatches for a max-pool together with the convolution that makes its input, and what lies between (see Operation.over). */
-export function poolOver(pool: Node, before: readonly Node[], { software }: LowerContext): Dispatch[] | undefined {
+export function poolOver(pool: Node, before: readonly Node[], context: LowerContext): Dispatch[] | undefined {
   const [conv, ...between] = before
   const windows = windowsOf(pool)
   if (conv?.operation.name !== 'conv3d' || !windows || pool.inputs[0] !== before.at(-1)!.outputs[0]) return undefined
@@ -40,11 +41,13 @@ export function poolOver(pool: Node, before: readonly Node[], { software }: Lowe
   const [x, w] = conv.inputs as [Tensor, Tensor]
   const { geometry } = conv.attributes as { geometry: ConvGeometry }
   const problem = convProblem(x, w, conv.outputs[0]!, geometry, false)
-  return rowsPool(problem, windows, y, index, stage as Piece[], software)
+  const inRows = () => rowsPool(problem, windows, y, index, stage as Piece[], context.software)
+  const inTiles = context.software ? undefined : tiledPool(problem, windows, y, index, stage as Piece[])
+  return either('conv3d_pool', problem, windows, inRows, inTiles, context)
 }
 
 /** Dispatches for a transposed convolution of the gradient of a max-pool's input (see Operation.over). */
-export function unpoolOver(node: Node, before: readonly Node[], { software }: LowerContext): Dispatch[] | undefined {
+export function unpoolOver(node: Node, before: readonly Node[], context: LowerContext): Dispatch[] | undefined {
   const [gradient] = before
   if (before.length !== 1 || gradient?.operation.name !== 'max_pool3d_gradient') return undefined
   const [dy, index] = gradient.inputs as [Tensor, Tensor]
@@ -53,5 +56,21 @@ export function unpoolOver(node: Node, before: readonly Node[], { software }: Lo
   if (!windows || x !== gradient.outputs[0]) return undefined
   const { geometry } = node.attributes as { geometry: ConvGeometry }
   const problem = convProblem(x, w, node.outputs[0]!, geometry, true)
-  return canUnpool(problem, windows) ? rowsUnpool(problem, windows, dy, index, software) : undefined
+  if (!canUnpool(problem, windows)) return undefined
+  const inRows = () => rowsUnpool(problem, windows, dy, index, context.software)
+  const inTiles = context.software ? undefined : tiledUnpool(problem, windows, dy, index)
+  return either('conv3d_unpool', problem, windows, inRows, inTiles, context)
+}
+
+/** Tiles in workgroup memory where they fit and the adapter is hardware; rows everywhere. */
+function either(
+  name: string,
+  problem: ConvProblem,
+  { kernel, stride, front }: PoolWindows,
+  rows: () => Dispatch[],
+  tiles: Dispatch[] | undefined,
+  context: LowerContext,
+): Dispatch[] {
+  const key = `${problemKey(problem)} ${[kernel, stride, front].map((t) => t.join('x')).join(' ')}`
+  return context.choose(name, key, tiles ? { tiles: () => tiles, rows } : { rows }, tiles ? 'tiles' : 'rows')
 }

@@ -55,6 +55,11 @@ function product(rows: Rows, transposeB: boolean, a: Tensor, b: Tensor, y: Tenso
   const bind = { a, b, y }
   const flops = 2 * p * q * r
   const vec4 = !context.software && b.leaf !== undefined && (transposeB ? q : r) % 4 === 0
+  if (transposeB && context.software) {
+    const constants = { ...rows, TP: Math.min(p, 4), TR: Math.min(r, 4) }
+    const groups = linearGroups(Math.ceil(p / constants.TP) * Math.ceil(r / constants.TR), 64)
+    return { kernel: 'dense/serial', constants, bind, groups, flops }
+  }
   if (transposeB) {
     const tp = Math.min(p, 4)
     // With fewer rows a workgroup there are more workgroups, which a GPU needs to keep its memory busy.
