@@ -214,7 +214,7 @@ test('a convolution with its pool, and the gradient through it, give the bits of
     sameBits(await program.read(back), await program.read(dx), `gradient ${label}`)
     program.destroy()
   })
-  await fc.assert(property, { numRuns: 4, seed: 14 })
+  await fc.assert(property, { numRuns: 3, seed: 14 })
 })
 
 test.run()

@@ -4,6 +4,7 @@ import { closeGpu, type Gpu, megabytes, openGpu } from '../engine/gpu.ts'
 import type { MemoryReport } from '../engine/plan.ts'
 import { nodePlatform } from '../engine/platform.node.ts'
 import { closePlatform, requestGpuAdapter, usePlatform } from '../engine/platform.ts'
+import { tune } from '../engine/tune.ts'
 
 /**
  * Runs work on a GPU and closes it, whatever happens.
@@ -12,7 +13,7 @@ import { closePlatform, requestGpuAdapter, usePlatform } from '../engine/platfor
 export async function withGpu<T>(work: (gpu: Gpu) => Promise<T>, toggles: readonly string[] = []): Promise<T> {
   usePlatform(nodePlatform)
   try {
-    const gpu = await openGpu({ adapter: await requestGpuAdapter({ toggles }) })
+    const gpu = await openGpu({ adapter: await requestGpuAdapter({ toggles }), tune })
     try {
       return await work(gpu)
     } finally {

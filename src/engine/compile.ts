@@ -24,7 +24,8 @@ export async function compile(
   outputs: Readonly<Record<string, Tensor>>,
   options: CompileOptions = {},
 ): Promise<Program> {
-  await options.tune?.(gpu, Object.values(outputs), options)
+  const tune = options.tune ?? gpu.tune
+  if (tune) await tune(gpu, Object.values(outputs), options)
   const plan = planProgram(gpu, Object.values(outputs), options)
   const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY
   if (plan.memory.total > limit) {

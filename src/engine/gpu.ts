@@ -23,6 +23,8 @@ export interface Gpu {
   readonly resident: Map<Tensor, GPUBuffer>
   /** The fastest variant by choice, as far as it was measured here or before (see tune.ts). */
   readonly tuning: Map<string, string>
+  /** How programs are tuned when compile is not told; undefined: not at all. */
+  readonly tune: Tune | undefined
   /** What those measurements hold for. */
   readonly tunedAt: TunePlace
   /** The first error the device reported since the last check; thrown by the next read. */
@@ -36,7 +38,12 @@ export interface CompiledKernel {
   readonly layout: GPUBindGroupLayout
 }
 
+/** Measures the variants of a program that nobody has measured on this adapter: `tune` of tune.ts. */
+export type Tune = (gpu: Gpu, outputs: readonly Tensor[], options: object) => Promise<unknown>
+
 export interface OpenOptions {
+  /** `tune` of tune.ts: on a hardware GPU every program is tuned before it is compiled, unless compile is told otherwise. */
+  tune?: Tune
   /** Cap on one storage binding in bytes (default: what the adapter allows). Lower it to test segmented operands. */
   maxBinding?: number
   /** An adapter of the caller's own. */
@@ -83,6 +90,8 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     pipelines: new Map(),
     resident: new Map(),
     tuning: new Map(Object.entries(winners)),
+    // On a CPU the preferred variants are known to be the best.
+    tune: software ? undefined : options.tune,
     tunedAt,
     fault: undefined,
     lost,

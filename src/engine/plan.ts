@@ -2,7 +2,7 @@
 
 import { reachable } from './backward.ts'
 import { lowerAndFuse, operandsOf, type Step } from './fuse.ts'
-import type { Gpu } from './gpu.ts'
+import type { Gpu, Tune } from './gpu.ts'
 import { type Lifetime, type MemoryPlan, planMemory } from './memory.ts'
 import { halfStored, type Precision, storedBytes } from './precision.ts'
 import { type Choice, type Node, storageOf, type Tensor } from './tensor.ts'
@@ -16,8 +16,8 @@ export interface CompileOptions {
   fuse?: boolean
   /** Which variant of a kernel to take where there are several; undefined: the fastest known, see gpu.tuning. */
   variant?: (choice: Choice) => string | undefined
-  /** `tune` of tune.ts: variants that nobody has measured on this adapter are measured first. Default: they are not. */
-  tune?: (gpu: Gpu, outputs: readonly Tensor[], options: CompileOptions) => Promise<unknown>
+  /** `tune` of tune.ts: variants that nobody has measured on this adapter are measured first; false: never. Default: the GPU's. */
+  tune?: Tune | false
   /**
    * How large intermediate values are stored; 'f16' halves their memory and traffic, and the adapter must have
    * shader-f16. Arithmetic, sums, leaves and outputs are f32 with both. Default 'f32'.

@@ -36,7 +36,7 @@ export interface Program {
   write(tensor: Tensor, values: Float32Array | Uint32Array): void
   /** Changes fields of the uniform struct of a node's kernel, for the runs that follow. */
   setUniforms(node: Node, values: Readonly<Record<string, number | readonly number[]>>): void
-  /** Encodes and submits `times` runs, each one compute pass. Returns at once. */
+  /** Encodes and submits `times` runs in one compute pass. Returns at once. */
   run(times?: number): void
   /** The values of an output, parameter or input after the runs so far. Rejects with a GpuError; never hangs on a lost device. */
   read(tensor: Tensor): Promise<Float32Array>
@@ -65,19 +65,18 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
   const staging = new Map<number, GPUBuffer>()
   let reading: Promise<unknown> = Promise.resolve()
 
-  const encode = (encoder: GPUCommandEncoder, launches: readonly Launch[]): void => {
-    const pass = encoder.beginComputePass()
-    for (const { pipeline, bindGroup, groups } of launches) {
-      pass.setPipeline(pipeline)
-      pass.setBindGroup(0, bindGroup)
-      pass.dispatchWorkgroups(groups[0], groups[1], groups[2])
-    }
-    pass.end()
-  }
   const submit = (launches: readonly Launch[], times: number): void => {
     if (launches.length === 0) return
     const encoder = device.createCommandEncoder()
-    for (let k = 0; k < times; k++) encode(encoder, launches)
+    const pass = encoder.beginComputePass()
+    for (let k = 0; k < times; k++) {
+      for (const { pipeline, bindGroup, groups } of launches) {
+        pass.setPipeline(pipeline)
+        pass.setBindGroup(0, bindGroup)
+        pass.dispatchWorkgroups(groups[0], groups[1], groups[2])
+      }
+    }
+    pass.end()
     device.queue.submit([encoder.finish()])
   }
   const bufferOf = (view: Tensor): GPUBuffer => {

@@ -56,7 +56,7 @@ export function isolateStep(
         effect: true,
         lower: (_, context) => rebound(steps, operands, context),
       }
-      return compile(gpu, {}, { effects: [apply(operation, [...operands.values()], [])] })
+      return compile(gpu, {}, { effects: [apply(operation, [...operands.values()], [])], tune: false })
     },
   }
 }

@@ -1,7 +1,7 @@
 /** Cohorts from disk: the table, and where its scans lie (Node only). */
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { type Cohort, type CohortOptions, type CohortRow, findColumn, parseCohort, unsafeName } from './cohort.ts'
 import { BIDS_PATTERNS, capsPatterns, completePattern, expandPattern, type PatternStep } from './cohort-pattern.ts'
 import { InputError } from './errors.ts'
@@ -108,7 +108,7 @@ async function scansByPattern(cohort: Cohort, root: string, patterns: readonly s
 function faultOf(row: CohortRow, paths: readonly string[], pattern: string, root: string): string {
   if (row.participant === '') return 'no participant_id to look for'
   if (paths.length === 0) return `no file in ${root} is ${pattern}`
-  const names = paths.slice(0, 3).map((path) => path.slice(root.length + 1))
+  const names = paths.slice(0, 3).map((path) => relative(root, path))
   const more = paths.length > names.length ? `, and ${paths.length - names.length} more` : ''
   return `${paths.length} files could be meant: ${names.join(', ')}${more}; tell by a pattern or by session_id`
 }

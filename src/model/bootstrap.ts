@@ -19,7 +19,8 @@ export interface BootstrapOptions {
  * @param strata kind of each sample (its class). A subject whose samples are of several kinds is in a stratum of its own sort
  * @param subjects subject of each sample
  * @param statistics of a list of sample indices, in which an index may come several times
- * @returns an interval for each statistic; undefined where fewer than half the draws define it
+ * @returns an interval for each statistic; undefined where fewer than half the draws define it, or all draws agree (nobody was
+ *   wrong, say), which would look like certainty
  * @throws InputError for lengths that differ or options out of range
  */
 export function bootstrapIntervals<Name extends string>(
@@ -53,6 +54,7 @@ export function bootstrapIntervals<Name extends string>(
   const interval = (values: number[]): Interval | undefined => {
     if (values.length < replicates / 2) return undefined
     const sorted = Float64Array.from(values).sort()
+    if (sorted[0] === sorted.at(-1)) return undefined
     return [quantile(sorted, tail), quantile(sorted, 1 - tail)]
   }
   return Object.fromEntries([...found].map(([name, values]) => [name, interval(values)])) as Record<

@@ -3,15 +3,15 @@ import { InputError } from '../io/errors.ts'
 
 /**
  * P(Z <= z) of a standard normal variable, with relative accuracy far into the lower tail.
- * Near zero Marsaglia's series (Evaluating the normal distribution, J. Stat. Softw. 2004), beyond |z| = 5 the continued
+ * Near zero Marsaglia's series (Evaluating the normal distribution, J. Stat. Softw. 2004), beyond |z| = 2 the continued
  * fraction of Mills' ratio.
  */
 export function normalCdf(z: number): number {
   if (Number.isNaN(z)) return Number.NaN
   const density = Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI)
-  if (Math.abs(z) > 5) {
+  if (Math.abs(z) > 2) {
     let fraction = Math.abs(z)
-    for (let k = 60; k >= 1; k--) fraction = Math.abs(z) + k / fraction
+    for (let k = 200; k >= 1; k--) fraction = Math.abs(z) + k / fraction
     const tail = density === 0 ? 0 : density / fraction
     return z < 0 ? tail : 1 - tail
   }
