@@ -1,23 +1,13 @@
-/** Cohorts: classes from labels, covariates as numbers, patterns of paths, and every check of the rows. */
+/** Cohorts: classes from labels, covariates as numbers, and every check of the rows. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type CohortOptions, classIndex, leaveOut, parseCohort } from '../src/io/cohort.ts'
-import { type CheckOptions, checkCohort, dropMissing, requireSound } from '../src/io/cohort-check.ts'
-import type { ScanFacts } from '../src/io/cohort-check-scans.ts'
+import { classIndex, leaveOut, parseCohort } from '../src/io/cohort.ts'
+import { checkCohort, dropMissing, requireSound } from '../src/io/cohort-check.ts'
 import { compareNatural, orderClasses, parseLabelMapping } from '../src/io/cohort-labels.ts'
-import { completePattern, expandPattern, type PatternRow, type PatternStep } from '../src/io/cohort-pattern.ts'
 import { covariateMeans, fillCovariates, readCovariates } from '../src/io/covariates.ts'
-import { InputError } from '../src/io/errors.ts'
-import { describeGrid, gridDifferences } from '../src/io/grid-difference.ts'
+import { assertProblems, cohortOf, fails, problems } from './support/cohort.ts'
 
 const test = suite('cohorts')
-
-const fails = (call: () => unknown, ...patterns: RegExp[]) =>
-  assert.throws(call, (error: Error) => error instanceof InputError && patterns.every((p) => p.test(error.message)))
-
-/** A cohort from lines of cells with blanks between them. */
-const cohortOf = (lines: string[], options?: CohortOptions) =>
-  parseCohort(lines.map((line) => line.replace(/ +/g, '\t')).join('\n'), options, 'c.tsv')
 
 const SOUND = [
   'participant_id session_id diagnosis age sex',
@@ -25,29 +15,6 @@ const SOUND = [
   'sub-2 M0 AD 71 M',
   'sub-2 M6 AD 71.5 M',
 ]
-
-/** Problems as `kind lines: message`. */
-function problems(
-  lines: string[],
-  options: CohortOptions = {},
-  check: CheckOptions = {},
-  facts?: Map<string, ScanFacts>,
-) {
-  const cohort = cohortOf(lines, options)
-  const withScans = { ...cohort, rows: cohort.rows.map((row) => ({ ...row, scan: row.cells.path ?? undefined })) }
-  const report = checkCohort(facts ? withScans : cohort, facts, check)
-  return report.problems.map(
-    ({ kind, message, rows }) => `${kind} ${rows.map((row) => row.line).join(',')}: ${message}`,
-  )
-}
-
-/** Asserts that there is one problem for each pattern, in order. */
-function assertProblems(found: readonly string[], ...patterns: RegExp[]) {
-  assert.is(found.length, patterns.length, found.join('\n'))
-  patterns.forEach((pattern, n) => {
-    assert.match(found[n]!, pattern)
-  })
-}
 
 test('a sound cohort has no problems, and its rows say what the table says', () => {
   assertProblems(problems(SOUND, {}, { covariates: ['age', 'sex'] }))
@@ -138,6 +105,7 @@ test('unmapped and empty labels are listed, or their rows left out on request', 
 
 test('classes without a scan, a single class, no label column, no rows', () => {
   assertProblems(problems(SOUND, { classes: ['CN', 'MCI', 'AD'] }), /^class : no scan of the class MCI; .* has AD, CN/)
+  assertProblems(problems(SOUND, { classes: ['CN', 'MCI', 'AD'] }, { absentClasses: true }))
   assertProblems(problems(SOUND.slice(0, 2)), /^class : only the class CN in the column "diagnosis"; two or more/)
   assertProblems(
     problems(['participant_id age', '1 2']),
@@ -155,7 +123,10 @@ test('classes without a scan, a single class, no label column, no rows', () => {
 test('participants: nobody, names that would lead elsewhere, one twice', () => {
   const [head, ...rows] = SOUND
   assertProblems(problems([head!, ...rows, 'n/a M0 CN 70 F']), /^participant 5: rows without a participant_id/)
-  const odd = checkCohort(cohortOf([head!, ...rows, '../x M0 CN 70 F', 'sub-3 a/b CN 7 F', '.y M0 CN 7 F']), undefined)
+  const odd = checkCohort(
+    cohortOf([head!, ...rows, '../x M0 CN 70 F', 'sub-3 a/b CN 7 F', '.y M0 CN 7 F', 'a\u0007 M0 CN 7 F']),
+    undefined,
+  )
   assert.is(odd.problems.length, 1)
   assert.equal(
     odd.problems[0]!.rows.map((row) => row.detail),
@@ -163,6 +134,7 @@ test('participants: nobody, names that would lead elsewhere, one twice', () => {
       '"../x" holds a slash and could lead to another folder',
       '"a/b" holds a slash and could lead to another folder',
       '".y" begins with a dot and would name a hidden file or another folder',
+      '"a\\u0007" holds a control character',
     ],
   )
   assertProblems(
@@ -183,12 +155,19 @@ test('a participant who changes class is told of, and no fault', () => {
 })
 
 test('covariates: missing, not finite, of no possible age, without a column, named twice', () => {
-  const lines = [...SOUND, 'sub-3 M0 CN n/a F', 'sub-4 M0 CN Infinity F', 'sub-5 M0 CN old x', 'sub-6 M0 CN 840 n/a']
+  const lines = [
+    ...SOUND,
+    'sub-3 M0 CN n/a F',
+    'sub-4 M0 CN Infinity F',
+    'sub-5 M0 CN old x',
+    'sub-6 M0 CN 840 n/a',
+    'sub-7 M0 CN -1 F',
+  ]
   assertProblems(
     problems(lines, {}, { covariates: ['age', 'height', 'sex'] }),
     /^covariate : c\.tsv has no column for the covariate height; it has participant_id/,
     /^covariate 5: rows without the covariate age/,
-    /^covariate 6,7,8: values of the covariate age that cannot be used/,
+    /^covariate 6,7,8,9: values of the covariate age that cannot be used/,
     /^covariate 8: rows without the covariate sex/,
     /^covariate 7: values of the covariate sex/,
   )
@@ -200,6 +179,7 @@ test('covariates: missing, not finite, of no possible age, without a column, nam
       'age "Infinity" is not a finite number',
       'age "old" is not a finite number',
       'age "840" is no age in years (0 to 130)',
+      'age "-1" is no age in years (0 to 130)',
     ],
   )
 })
@@ -254,63 +234,6 @@ test('sex, head size and field strength mean the same in every cohort', () => {
   assert.equal(read('mmse', 'mmse', ['29']).values, [29])
 })
 
-const GRID = { shape: [10, 12, 10] as const, affine: [2, 0, 0, -9, 0, 2, 0, -11, 0, 0, 2, -9, 0, 0, 0, 1] }
-
-test('grids: what differs is said', () => {
-  const moved = (affine: number[], shape = GRID.shape) => gridDifferences({ shape, affine }, GRID)
-  assert.is(describeGrid(GRID), '10 x 12 x 10 voxels of 2 mm, RAS')
-  assert.equal(moved(GRID.affine.map((v) => v + 1e-6)), [])
-  assert.equal(gridDifferences({ ...GRID, shape: [10, 12, 11] }, GRID), ['shape 10 x 12 x 11'])
-  assert.equal(moved([2.5, 0, 0, -9, 0, 2, 0, -11, 0, 0, 2, -9, 0, 0, 0, 1]), ['voxel size 2.5 x 2 x 2 mm'])
-  assert.equal(moved([-2, 0, 0, 9, 0, 2, 0, -11, 0, 0, 2, -9, 0, 0, 0, 1]), ['orientation LAS'])
-  assert.equal(moved([2, 0, 0, -8, 0, 2, 0, -11, 0, 0, 2, -9, 0, 0, 0, 1]), [
-    'affine: first voxel at -8, -11, -9 mm, not -9, -11, -9',
-  ])
-  const [c, s] = [2 * Math.cos(0.1), 2 * Math.sin(0.1)]
-  assert.equal(moved([c, -s, 0, -9, s, c, 0, -11, 0, 0, 2, -9, 0, 0, 0, 1]), ['affine: turned about its first voxel'])
-})
-
-test('scans: unknown, missing, unreadable, one file twice, copies, other grids', () => {
-  const lines = [
-    'participant_id label path',
-    '1 CN a',
-    '2 AD b',
-    '3 AD c',
-    '4 CN d',
-    '5 CN n/a',
-    '6 CN f',
-    '7 CN a2',
-    '8 CN h',
-  ]
-  const other = { ...GRID, shape: [10, 12, 11] as const }
-  const facts = new Map<string, ScanFacts>([
-    ['a', { identity: '1', grid: GRID, checksum: 'x' }],
-    ['b', { identity: '2', grid: GRID, checksum: 'x' }],
-    ['c', { fault: { kind: 'missing', message: 'c' } }],
-    ['d', { fault: { kind: 'unreadable', message: 'd is odd' } }],
-    ['f', { identity: '6', grid: other }],
-    ['a2', { identity: '1', grid: GRID, checksum: 'x' }],
-    ['h', { identity: '8', grid: other }],
-  ])
-  assertProblems(
-    problems(lines, {}, {}, facts),
-    /^scan 6: rows whose scan could not be told/,
-    /^scan 4: scans that are missing/,
-    /^header 5: files that are no usable volume/,
-    /^same-file 2,8: one file is named by 2 rows/,
-    /^grid 7,9: another grid \(shape 10 x 12 x 11\) than most scans have \(10 x 12 x 10 voxels of 2 mm, RAS\)/,
-  )
-  assertProblems(
-    problems(lines, {}, { grid: other }, facts).slice(-1),
-    /^grid 2,3,8: another grid \(shape 10 x 12 x 10\) than is needed \(10 x 12 x 11/,
-  )
-  const cohort = cohortOf(lines)
-  const withScans = { ...cohort, rows: cohort.rows.map((row) => ({ ...row, scan: row.cells.path ?? undefined })) }
-  const { notes, summary } = checkCohort(withScans, facts)
-  assert.equal(notes, ['1, 2, 7 have scans with the same content (checksum)'])
-  assert.equal(summary.grid, GRID)
-})
-
 test('an unsound cohort ends work with the first problem and the number of others', () => {
   const cohort = cohortOf([...SOUND, 'n/a M0 CN 70 F', 'n/a M0 CN 70 F', 'n/a M0 CN 7 F', 'n/a M0 MCI 7 F'], {
     labels: 'AD=1,CN=0',
@@ -322,47 +245,6 @@ test('an unsound cohort ends work with the first problem and the number of other
     /nobody M0 \(line 5\).*and 1 more\]; 1 more problems; `voxplain cohort`/,
   )
   requireSound(cohort, { problems: [] })
-})
-
-/** Whether a path is one that a pattern stands for. */
-function stands(pattern: string, row: PatternRow, path: string): boolean {
-  const fits = (steps: readonly PatternStep[], names: readonly string[]): boolean => {
-    const [step, ...rest] = steps
-    if (step === undefined || names.length === 0) return step === undefined && names.length === 0
-    if (step === 'any folders') return fits(rest, names) || fits(steps, names.slice(1))
-    const own = 'name' in step ? names[0] === step.name : step.names.test(names[0]!)
-    return own && fits(rest, names.slice(1))
-  }
-  return expandPattern(completePattern(pattern), row).some((steps) => fits(steps, path.split('/')))
-}
-
-test('patterns: the row is put in letter by letter, brackets may be there or not', () => {
-  const one = { participant: 'sub-1' }
-  const pattern = '{sub}/[{ses}/]anat/*_label-GM*_probseg.nii[.gz]'
-  assert.ok(stands(pattern, one, 'sub-1/anat/sub-1_label-GM_probseg.nii.gz'))
-  assert.ok(stands(pattern, one, 'sub-1/ses-M0/anat/x_label-GM_probseg.nii'))
-  assert.not(stands(pattern, one, 'sub-1/anat/x_label-WM_probseg.nii'))
-  assert.not(stands(pattern, one, 'sub-10/anat/x_label-GM_probseg.nii'))
-  assert.ok(stands(pattern, { participant: '1', session: 'M0' }, 'sub-1/ses-M0/anat/x_label-GM_probseg.nii'))
-  assert.not(stands(pattern, { participant: '1', session: 'M0' }, 'sub-1/anat/x_label-GM_probseg.nii'))
-  assert.not(stands(pattern, { participant: '1', session: 'M0' }, 'sub-1/ses-M6/anat/x_label-GM_probseg.nii'))
-  assert.ok(stands('mri/mwp1*{participant}*.nii', { participant: '01' }, 'mri/mwp1sub-01_T1w.nii'))
-  assert.not(stands('mri/mwp1*{participant}*.nii', { participant: '01' }, 'mri/mwp1sub-101.nii'))
-  assert.not(stands('mri/mwp1*{participant}*.nii', { participant: '01' }, 'mri/mwp1sub-011.nii'))
-  assert.not(stands('x*{participant}*', { participant: 'a.*' }, 'xabc'))
-  assert.not(stands('{participant}', { participant: 'a.b' }, 'axb'))
-  assert.ok(stands('*_{participant}_?.nii', one, 'x_sub-1_a.nii'))
-})
-
-test('patterns as users write them are completed, or refused', () => {
-  assert.is(completePattern('sub-*/[ses-*/]anat/sub-*_x.nii'), '{sub}/[{ses}/]anat/sub-*_x.nii')
-  assert.is(completePattern('mwp1*.nii'), '{sub}/[{ses}/]**/mwp1*.nii')
-  assert.is(completePattern('a/{participant}.nii'), 'a/{participant}.nii')
-  for (const bad of ['../x', 'a/../../b', '/etc/*', 'C:\\x', 'a\\..\\b'])
-    fails(() => completePattern(bad), /lead out of its folder/)
-  for (const bad of ['a[b', 'a]b', 'a[b[c]]', 'a[b]]']) fails(() => completePattern(bad), /brackets/)
-  for (const bad of ['{subject}/x', '{constructor}', '{sub']) fails(() => completePattern(bad), /no place/)
-  fails(() => completePattern(' '), /empty/)
 })
 
 test.run()

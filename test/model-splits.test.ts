@@ -173,12 +173,12 @@ test('over many seeds everybody is held out about as often', () => {
 })
 
 test('a participant counts by the class of the first session, in natural order', () => {
-  const cohort = cohortOf(HEAD, '1 M12 AD', '1 M6 CN', 'sub-2 M0 AD', '3 n/a CN', '3 M0 AD')
+  const cohort = cohortOf(HEAD, 'sub-2 M0 AD', '1 M12 CN', '1 M6 AD', '3 M0 AD', '3 n/a CN')
   assert.equal(
     participantsOf(cohort).map(({ key, label, rows }) => [key, cohort.classes[label], rows]),
     [
-      ['1', 'CN', [0, 1]],
-      ['2', 'AD', [2]],
+      ['1', 'AD', [1, 2]],
+      ['2', 'AD', [0]],
       ['3', 'CN', [3, 4]],
     ],
   )

@@ -93,7 +93,7 @@ test('regression, correlation and shares', () => {
   for (const { x, y, at, mean, ...expected } of fixture.regressions) {
     const fit = linearFit(x, y)!
     for (const name of ['slope', 'intercept', 'r', 'p'] as const) close(fit[name], expected[name], name, 1e-8)
-    fit.interval!.forEach((end, k) => close(end, expected.interval[k]!, 'interval of r', 1e-9))
+    for (const [k, end] of fit.interval!.entries()) close(end, expected.interval[k]!, 'interval of r', 1e-9)
     const here = fit.at(at)
     for (const [k, value] of [here.y, ...here.interval!].entries()) close(value, mean[k]!, 'line', 1e-9)
   }

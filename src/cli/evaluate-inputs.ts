@@ -118,9 +118,8 @@ export async function predictCohorts(
   const loaded = await openNetwork(path, options.recipe)
   const { classes } = loaded.network.description.recipe
   const classOf = mappedLabels(options.label, classes)
-  const cohorts: { name: string; cohort: Cohort }[] = []
-  for (const given of files)
-    cohorts.push({ name: nameOf(given), cohort: await labelledCohort(given.file, options, reporter) })
+  const cohorts: { name: string; cohort: Cohort; notes: readonly string[] }[] = []
+  for (const given of files) cohorts.push({ name: nameOf(given), ...(await labelledCohort(given.file, options)) })
   const empty = cohorts.map(({ name, cohort }) => ({
     name,
     predictions: {
@@ -129,7 +128,7 @@ export async function predictCohorts(
     },
   }))
   checkContrasts(empty, options.contrast ?? [], classOf)
-  for (const note of loaded.notes) reporter.note(note)
+  for (const note of [...loaded.notes, ...cohorts.flatMap(({ notes }) => notes)]) reporter.note(note)
   return withGpu(async (gpu) => {
     const predictor = await makePredictor(gpu, loaded.network, options)
     try {
@@ -165,17 +164,15 @@ export async function predictCohorts(
 }
 
 /** @throws InputError for a table without labels, or with problems */
-async function labelledCohort(file: string, options: EvaluateCommandOptions, reporter: Reporter): Promise<Cohort> {
+async function labelledCohort(file: string, options: EvaluateCommandOptions) {
   // Labels that are no class may take part in a contrast, so they are no fault here.
   const { cohort, report } = await openCheckedCohort(file, { ...cohortOptions(options), unlabelled: true })
   if (cohort.labelColumn === undefined) {
-    throw new InputError(
-      `${file} has no column of labels (it has ${cohort.columns.join(', ')}); name it with --label-column`,
-    )
+    const columns = cohort.columns.join(', ')
+    throw new InputError(`${file} has no column of labels (it has ${columns}); name it with --label-column`)
   }
   requireSound(cohort, report)
-  for (const note of report.notes) reporter.note(note)
-  return cohort
+  return { cohort, notes: report.notes }
 }
 
 function rowOf({ participant, session, givenLabel }: Cohort['rows'][number]) {

@@ -32,6 +32,7 @@ export interface Step {
 export interface FuseOptions {
   readonly limits: GPUSupportedLimits
   readonly software: boolean
+  readonly runs: number
   readonly maxBinding: number
   /** Tensors that must exist in memory because somebody outside reads them. */
   readonly kept: ReadonlySet<Tensor>
@@ -67,7 +68,7 @@ function lowerNode(node: Node, options: FuseOptions): Step {
 
 /** A step of what `lower` returns, with the temporaries and choices it asked for. */
 function lowering(
-  { limits, software, variant }: FuseOptions,
+  { limits, software, runs, variant }: FuseOptions,
   lower: (context: LowerContext) => Dispatch[] | undefined,
   nodes: readonly Node[],
 ): Step | undefined {
@@ -76,6 +77,7 @@ function lowering(
   const context: LowerContext = {
     limits,
     software,
+    runs,
     scratch(shape, dtype = 'f32', exact = false) {
       const t = scratchTensor(shape, dtype, exact)
       scratch.push(t)

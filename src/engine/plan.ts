@@ -14,6 +14,8 @@ export interface CompileOptions {
   frozen?: boolean
   /** False: no elementwise fusion (the reference for tests and benchmarks). Default true. */
   fuse?: boolean
+  /** How often the program will run, about: on CPU adapters, kernels that run often are worth a longer compilation. Default 20. */
+  runs?: number
   /** Which variant of a kernel to take where there are several; undefined: the fastest known, see gpu.tuning. */
   variant?: (choice: Choice) => string | undefined
   /** `tune` of tune.ts: variants that nobody has measured on this adapter are measured first; false: never. Default: the GPU's. */
@@ -89,6 +91,7 @@ function planVariants(
   const fuse = {
     limits: gpu.limits,
     software: gpu.software,
+    runs: options.runs ?? 20,
     maxBinding: gpu.maxBinding,
     kept: fixed,
     fuse: options.fuse ?? true,

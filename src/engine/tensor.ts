@@ -113,6 +113,8 @@ export interface LowerContext {
   readonly limits: GPUSupportedLimits
   /** True on a CPU adapter, where loads cost more than arithmetic and other kernels win. */
   readonly software: boolean
+  /** How often the program is expected to run: kernels that are run often may take longer to compile. */
+  readonly runs: number
 }
 
 let count = 0

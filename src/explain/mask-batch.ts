@@ -160,7 +160,8 @@ async function openMachine(gpu: Gpu, network: Network, options: MaskOptions, bat
   try {
     const { memoryLimit, precision } = options
     const { probabilities } = graph
-    const compiling = { effects: batchEffects(graph), frozen: true, memoryLimit, precision }
+    const runs = settings.iterations
+    const compiling = { effects: batchEffects(graph), frozen: true, memoryLimit, precision, runs }
     const program = await compile(gpu, { probabilities }, compiling)
     return {
       key: keyOf(options),

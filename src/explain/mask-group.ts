@@ -38,7 +38,17 @@ export async function optimiseShared(
   const graph = buildGraph(network, settings, batch, scans.length)
   const { mask, probabilities } = graph
   const effects = batchEffects(graph, scans.length)
-  const program = await compile(gpu, { probabilities }, { effects, frozen: true, memoryLimit, precision })
+  const program = await compile(
+    gpu,
+    { probabilities },
+    {
+      effects,
+      frozen: true,
+      memoryLimit,
+      precision,
+      runs: settings.iterations * Math.ceil(scans.length / batch),
+    },
+  )
   const apart = effects.length === graph.sums!.nodes.length
   const stepper = apart ? await compile(gpu, {}, { effects: graph.step, frozen: true }) : undefined
   const turns = Array.from({ length: Math.ceil(scans.length / batch) }, (_, t) => t * batch)

@@ -89,7 +89,7 @@ export async function classify(
 
 async function makeClassifier(gpu: Gpu, network: Network, { memoryLimit, precision }: PredictorOptions) {
   const { input, logits, probabilities } = buildNetwork(network)
-  const program = await compile(gpu, { logits, probabilities }, { frozen: true, memoryLimit, precision })
+  const program = await compile(gpu, { logits, probabilities }, { frozen: true, memoryLimit, precision, runs: 3 })
   return {
     async compute(tensor: Float32Array): Promise<Classified> {
       program.write(input, tensor)

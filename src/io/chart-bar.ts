@@ -13,8 +13,8 @@ export interface Bar {
 }
 
 export interface BarChartOptions extends ChartOptions {
-  /** Of the numbers. */
-  readonly values: AxisOptions
+  /** Of the numbers; not logarithmic, which has no zero for bars to begin at. */
+  readonly values: Omit<AxisOptions, 'log'>
   /** Along the other axis. Default none. */
   readonly label?: string
   /** Each with one bar a series. */
@@ -44,12 +44,15 @@ export function barChart(options: BarChartOptions): string {
   const legend = series.length > 1 ? series.map((name, n) => ({ name, mark: swatch(n) })) : []
   const common = { title, width, legend }
   const tall = options.height ?? (horizontal ? 110 + groups.length * Math.max(20, 11 * series.length) : 360)
+  const line = { stroke: INK }
   if (horizontal) {
     const frame = makeFrame({ ...common, height: tall, x: numbers, y: { names, label } })
-    return frame.render(barMarks(groups, series, frame.x, frame.y, frame.y.bandwidth(), true))
+    const zero = rule(frame.x(0), 0, frame.x(0), frame.box.height, line)
+    return frame.render([...barMarks(groups, series, frame.x, frame.y, frame.y.bandwidth(), true), zero])
   }
   const frame = makeFrame({ ...common, height: tall, x: { names, label }, y: numbers })
-  return frame.render(barMarks(groups, series, frame.y, frame.x, frame.x.bandwidth(), false))
+  const zero = rule(0, frame.y(0), frame.box.width, frame.y(0), line)
+  return frame.render([...barMarks(groups, series, frame.y, frame.x, frame.x.bandwidth(), false), zero])
 }
 
 function barMarks(

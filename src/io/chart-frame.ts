@@ -1,5 +1,6 @@
 /** What all charts with axes share: title, legend, axes with ticks and labels, and the box in between. */
 import { type ScaleBand, type ScaleContinuousNumeric, scaleBand, scaleLinear, scaleLog } from 'd3-scale'
+import { type FloorNames, floorNames } from './chart-names.ts'
 import {
   FONT,
   fitText,
@@ -22,7 +23,7 @@ export interface ChartOptions {
   readonly title?: string
   /** Pixels, 200 to 4000. Default 520. */
   readonly width?: number
-  /** Pixels, 150 to 4000. Default depends on the chart. */
+  /** Pixels, 80 to 4000. Default depends on the chart. */
   readonly height?: number
 }
 
@@ -94,10 +95,9 @@ export function makeFrame<X extends AxisOptions | NamesOptions, Y extends AxisOp
   const boxWidth = width - left - EDGE - 8
   const x = makeScale(options.x)
   const xTexts = tickTexts(x, Math.max(2, Math.round(boxWidth / 75)))
-  const slanted = 'names' in options.x && tooWide(xTexts, boxWidth)
-  const widestX = Math.max(...xTexts.map(({ text }) => textWidth(text, SMALL)), 0)
-  const xRoom = slanted ? Math.min(0.35 * height, 0.6 * widestX + 10) : LINE
-  const bottom = TICK + xRoom + (options.x.label ? LINE + 2 : 0) + EDGE - 4 + (legendBelow ? legendHeight : 0)
+  const below = 'names' in options.x && floorNames(options.x.names, boxWidth / options.x.names.length, 0.35 * height)
+  const xRoom = below ? below.room : TICK + LINE
+  const bottom = xRoom + (options.x.label ? LINE + 2 : 0) + EDGE - 4 + (legendBelow ? legendHeight : 0)
   const box = { left, top, width: boxWidth, height: height - top - bottom }
   if (box.width < 60 || box.height < 40) {
     throw new InputError(`a chart of ${width} x ${height} pixels has no room for its labels; make it larger`)
@@ -108,7 +108,7 @@ export function makeFrame<X extends AxisOptions | NamesOptions, Y extends AxisOp
     ...titleLines.map((text, n) =>
       words(text, EDGE, EDGE + 13 + n * (LINE + 1), { 'font-size': TITLE, 'font-weight': 700 }),
     ),
-    drawX(x, xTexts, box, options.x.label, slanted, xRoom),
+    drawX(x, xTexts, box, options.x.label, xRoom, below || undefined),
     drawY(y, yTexts, box, options.y.label, yRoom),
     ...entries.draw(EDGE, legendBelow ? height - legendHeight - 2 : EDGE + titleLines.length * (LINE + 1) + 2),
   ]
@@ -140,13 +140,13 @@ const r = (value: number) => Math.round(100 * value) / 100
 
 /** @throws InputError for a picture that is too small or too large */
 export function requireSize(width: number, height: number): void {
-  if (width >= 200 && width <= 4000 && height >= 150 && height <= 4000) return
-  throw new InputError(`a chart cannot be ${width} x ${height} pixels; need 200 to 4000 by 150 to 4000`)
+  if (width >= 200 && width <= 4000 && height >= 80 && height <= 4000) return
+  throw new InputError(`a chart cannot be ${width} x ${height} pixels; need 200 to 4000 by 80 to 4000`)
 }
 
 /**
  * The ends of an axis for values, never alike: rounded outwards, or just what the values span; with zero in it if asked.
- * @throws InputError when no value is finite (for a logarithmic axis: above zero)
+ * @throws InputError when no value is finite (for a logarithmic axis: above zero), or the range is beyond drawing
  */
 export function domainOf(
   axis: AxisOptions,
@@ -172,10 +172,17 @@ export function domainOf(
     const reach = axis.log ? 0 : Math.abs(low) || 1
     ;[low, high] = axis.log ? [low / 2, high * 2] : [low - 0.5 * reach, high + 0.5 * reach]
   }
+  requireDrawable(low, high, axis.log ? low : high - low, `along "${axis.label}"`)
   if (exact) return { ...axis, domain: [low, high] }
   // Rounding to whole decades would leave much empty paper.
   const [from, to] = axis.log ? [low / 1.1, high * 1.1] : scaleLinear().domain([low, high]).nice().domain()
   return { ...axis, domain: [from!, to!] }
+}
+
+/** @throws InputError for a range on which the arithmetic of scales would overflow */
+export function requireDrawable(low: number, high: number, span: number, where: string): void {
+  if (Math.max(-low, high) < 1e200 && span > 1e-200) return
+  throw new InputError(`the values ${where} reach from ${low} to ${high}, which cannot be drawn`)
 }
 
 function makeScale(axis: AxisOptions | NamesOptions): NumberScale | ScaleBand<string> {
@@ -195,10 +202,6 @@ function tickTexts(scale: NumberScale | ScaleBand<string>, count: number): Tick[
   return scale.ticks(count).map((value) => ({ value, text: format(value) }))
 }
 
-function tooWide(ticks: readonly Tick[], room: number): boolean {
-  return ticks.some(({ text }) => textWidth(text, SMALL) > (0.95 * room) / ticks.length)
-}
-
 function position(scale: NumberScale | ScaleBand<string>, value: number | string): number {
   return 'bandwidth' in scale ? scale(value as string)! + scale.bandwidth() / 2 : scale(value as number)
 }
@@ -210,29 +213,22 @@ function drawX(
   ticks: readonly Tick[],
   { left, top, width, height }: Box,
   label: string | undefined,
-  slanted: boolean,
   room: number,
+  names: FloorNames | undefined,
 ): string {
   const floor = top + height
-  const quiet = { 'font-size': SMALL, fill: QUIET }
+  const style = { 'font-size': SMALL, fill: QUIET, 'text-anchor': 'middle' }
   const parts = ticks.flatMap(({ value, text }) => {
     const at = left + position(scale, value)
-    const base = floor + TICK + 13
-    const shown = slanted ? fitText(text, (room - 10) / 0.6, SMALL) : text
-    const turned = { 'text-anchor': 'end', transform: `rotate(-36 ${r(at)} ${r(base - 4)})` }
+    if (names) return [rule(at, floor, at, floor + TICK, { stroke: INK }), names.draw(text, at, floor)]
     return [
-      ...('bandwidth' in scale || text === '' ? [] : [rule(at, top, at, floor, { stroke: GRID })]),
+      ...(text === '' ? [] : [rule(at, top, at, floor, { stroke: GRID })]),
       rule(at, floor, at, floor + (text === '' ? TICK / 2 : TICK), { stroke: INK }),
-      text === ''
-        ? ''
-        : words(shown, at, slanted ? base - 2 : base, {
-            ...quiet,
-            ...(slanted ? turned : { 'text-anchor': 'middle' }),
-          }),
+      ...(text === '' ? [] : [words(text, at, floor + TICK + 13, style)]),
     ]
   })
   if (label) {
-    const y = floor + TICK + room + 15
+    const y = floor + room + 15
     parts.push(words(fitText(label, width + left), left + width / 2, y, { 'text-anchor': 'middle' }))
   }
   return tag('g', {}, ...parts)

@@ -1,7 +1,8 @@
 /** Heat maps: matrices with their numbers. */
 import { format } from 'd3-format'
 import { scaleBand } from 'd3-scale'
-import { type ChartOptions, requireSize } from './chart-frame.ts'
+import { type ChartOptions, requireDrawable, requireSize } from './chart-frame.ts'
+import { floorNames } from './chart-names.ts'
 import { divergingScale, inkOn, sequentialScale } from './chart-palette.ts'
 import { fitText, INK, QUIET, SMALL, svgDocument, TITLE, tag, textWidth, words, wrapText } from './chart-svg.ts'
 import { InputError } from './errors.ts'
@@ -50,12 +51,9 @@ export function heatMap(options: HeatMapOptions): string {
   const left = EDGE + (yLabel ? LINE + 2 : 0) + rowRoom
   const plotWidth = width - left - barRoom - EDGE
   const cell = plotWidth / columns.length
-  const slanted = columns.some((name) => textWidth(name, SMALL) > 0.95 * cell)
-  const columnRoom = slanted
-    ? Math.min(0.3 * width, 0.6 * Math.max(...columns.map((n) => textWidth(n, SMALL))) + 14)
-    : LINE
+  const below = floorNames(columns, cell, 0.3 * width)
   const top = EDGE + titles.length * (LINE + 1) + 6
-  const under = columnRoom + (xLabel ? LINE + 4 : 0) + EDGE
+  const under = below.room + (xLabel ? LINE + 4 : 0) + EDGE
   const height = options.height ?? Math.round(top + under + Math.min(48, Math.max(20, cell)) * rows.length)
   requireSize(width, height)
   const plotHeight = height - top - under
@@ -82,16 +80,7 @@ export function heatMap(options: HeatMapOptions): string {
       'text-anchor': 'end',
     }),
   )
-  const columnNames = columns.map((name, j) => {
-    const [a, b] = [x(j)! + x.bandwidth() / 2, top + plotHeight + 15]
-    if (!slanted) return words(name, a, b, { ...quiet, 'text-anchor': 'middle' })
-    const turned = `rotate(-36 ${a.toFixed(1)} ${(b - 4).toFixed(1)})`
-    return words(fitText(name, (columnRoom - 10) / 0.6, SMALL), a, b - 2, {
-      ...quiet,
-      'text-anchor': 'end',
-      transform: turned,
-    })
-  })
+  const columnNames = columns.map((name, j) => below.draw(name, x(j)! + x.bandwidth() / 2, top + plotHeight))
   const middle = { 'text-anchor': 'middle' }
   const [labelX, labelY] = [EDGE + 10, top + plotHeight / 2]
   return svgDocument(width, height, title, [
@@ -117,6 +106,7 @@ function extentOf(values: readonly (number | undefined)[], diverging: boolean): 
   const known = values.filter((value) => value !== undefined && Number.isFinite(value)) as number[]
   if (known.length === 0) throw new InputError('a heat map needs at least one finite value')
   const reach = known.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1
+  requireDrawable(-reach, reach, reach, 'of a heat map')
   if (diverging) return [-reach, reach]
   const [low, high] = [Math.min(...known), Math.max(...known)]
   return low < high ? [low, high] : [low - 0.5 * reach, low + 0.5 * reach]

@@ -109,22 +109,18 @@ export function lineMark(
   points: readonly Point[],
   x: NumberScale,
   y: NumberScale,
-  attributes: Record<string, string | undefined>,
+  style: { stroke: string; 'stroke-dasharray'?: string },
 ): string {
   const placed = points.map(([a, b]): Point => [x(a), y(b)])
-  const d = line<Point>()
-    .defined(([a, b]) => Number.isFinite(a) && Number.isFinite(b))
-    .digits(2)(placed as Point[])
-  return d
-    ? tag('path', {
-        d,
-        fill: 'none',
-        'stroke-width': 2.2,
-        'stroke-linejoin': 'round',
-        'stroke-linecap': 'round',
-        ...attributes,
-      })
-    : ''
+  const shown = (point: Point | undefined) => point?.every(Number.isFinite) ?? false
+  const d = line<Point>().defined(shown).digits(2)(placed as Point[])
+  if (!d) return ''
+  const dots = placed.flatMap((point, n) => {
+    const alone = shown(point) && !shown(placed[n - 1]) && !shown(placed[n + 1])
+    return alone ? [tag('circle', { cx: point[0], cy: point[1], r: 3, fill: style.stroke })] : []
+  })
+  const round = { 'stroke-linejoin': 'round', 'stroke-linecap': 'round' }
+  return tag('path', { d, fill: 'none', 'stroke-width': 2.2, ...round, ...style }) + dots.join('')
 }
 
 /** A shaded band from low to high. */

@@ -44,8 +44,8 @@ export function checkPeople(cohort: Cohort): CohortProblem[] {
   return problems
 }
 
-/** Every row has a class, and each of two classes or more a row. */
-export function checkLabels(cohort: Cohort): CohortProblem[] {
+/** Every row has a class, and each of two classes or more a row, unless classes may be absent. */
+export function checkLabels(cohort: Cohort, absentClasses = false): CohortProblem[] {
   const { labelColumn, classes, rows } = cohort
   if (labelColumn === undefined) {
     const message = `no column diagnosis, label or group; name the column of the labels (it has ${cohort.columns.join(', ')})`
@@ -83,7 +83,7 @@ export function checkLabels(cohort: Cohort): CohortProblem[] {
     problems.push(problemOf('class', `${found} in the column "${labelColumn}"; two or more are needed`, []))
   }
   const bare = classes.filter((name) => !rows.some((row) => row.label === name))
-  if (bare.length > 0) {
+  if (bare.length > 0 && !absentClasses) {
     const found = [...new Set(rows.flatMap((row) => row.givenLabel ?? []))].sort().join(', ') || 'nothing'
     const message = `no scan of the class ${bare.join(', ')}; the column "${labelColumn}" has ${found}`
     problems.push(problemOf('class', message, []))

@@ -28,6 +28,8 @@ export interface CheckOptions {
   missing?: MissingPolicy
   /** Rows need no class, as where a network is only applied. Default false: each row has one, and each class a row. */
   unlabelled?: boolean
+  /** Classes may be without a scan, as in a test cohort of some of a network's classes. Default false. */
+  absentClasses?: boolean
   /** The grid that scans must lie on. Default: the one that most of them lie on. */
   grid?: Grid
 }
@@ -42,7 +44,7 @@ export function checkCohort(
   options: CheckOptions = {},
 ): CohortReport {
   const notes = [...leftOutNotes(cohort), ...labelNotes(cohort)]
-  const problems = [...checkPeople(cohort), ...(options.unlabelled ? [] : checkLabels(cohort))]
+  const problems = [...checkPeople(cohort), ...(options.unlabelled ? [] : checkLabels(cohort, options.absentClasses))]
   const { problems: gaps, covariates } = checkCovariates(cohort, options.covariates ?? [], options.missing ?? 'refuse')
   problems.push(...gaps)
   notes.push(...(covariates?.notes ?? []))
@@ -86,7 +88,9 @@ function leftOutNotes({ leftOut }: Cohort): string[] {
 }
 
 function labelNotes(cohort: Cohort): string[] {
-  const changing = sharing(cohort.rows, participantKey).filter((rows) => new Set(rows.map((row) => row.label)).size > 1)
+  const changing = sharing(cohort.rows, (row) => participantKey(row) || undefined).filter(
+    (rows) => new Set(rows.map((row) => row.label)).size > 1,
+  )
   if (changing.length === 0) return []
   const names = changing.slice(0, 5).map((rows) => rows[0]!.participant)
   const more = changing.length > names.length ? ', ...' : ''

@@ -30,7 +30,7 @@ export function problemOf(
   return { kind, message, rows: named }
 }
 
-/** Rows that share a key, those with the most rows of a key first seen; rows without a key are passed over. */
+/** Groups of two or more rows that share a key, in order of their first rows; rows without a key are passed over. */
 export function sharing(rows: readonly CohortRow[], key: (row: CohortRow) => string | undefined): CohortRow[][] {
   const groups = new Map<string, CohortRow[]>()
   for (const row of rows) {

@@ -156,7 +156,11 @@ async function makeTrainer(
   const kept = record(loss, counter, Math.ceil(tensors.length / batch))
   const effects = [...built.effects, ...steps.map(({ node }) => node), kept.node, advance(dropout)]
   owned.push(dropout, weights, kept.trace, ...built.parameters.values(), ...steps.flatMap(({ state }) => state))
-  const program = await compile(gpu, { trace: kept.trace }, { effects })
+  const program = await compile(
+    gpu,
+    { trace: kept.trace },
+    { effects, runs: epochs * Math.ceil(tensors.length / batch) },
+  )
   const size = product(network.description.input)
   const upload = new Float32Array(batch * size)
   return {

@@ -37,7 +37,7 @@ const BODY = 1024
 /** Work of copying a word to workgroup memory, in multiply-adds. */
 const COPY = 6
 /** Threads that keep a large GPU busy. */
-const THREADS = 32768
+const THREADS = 20000
 
 /**
  * Ways to run a convolution on hardware, by name; the preferred one is that with the largest tile that still makes

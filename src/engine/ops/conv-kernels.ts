@@ -19,11 +19,11 @@ export function convolve(p: ConvProblem, context: LowerContext): Dispatch[] {
 
 /** Row kernels know no zeros between voxels: those are put there first, and borders with them. */
 function paddedRows(p: ConvProblem, context: LowerContext): Dispatch[] {
-  if (p.up.every((u) => u === 1)) return rows(p)
+  if (p.up.every((u) => u === 1)) return rows(p, context)
   const needed = p.out.map((o, a) => (o - 1) * p.stride[a]! + p.dilation[a]! * (p.kernel[a]! - 1) + 1)
   const padded = context.scratch([p.n, p.groups * p.ci, ...needed])
   const plain = { ...p, x: padded, size: needed as unknown as Triple, front: [0, 0, 0], up: [1, 1, 1] } as const
-  return [padDispatch(p.x, padded, p.front, p.up), ...rows(plain)]
+  return [padDispatch(p.x, padded, p.front, p.up), ...rows(plain, context)]
 }
 
 function padDispatch(x: Tensor, y: Tensor, front: readonly number[], up: readonly number[]): Dispatch {

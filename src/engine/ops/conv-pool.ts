@@ -41,7 +41,7 @@ export function poolOver(pool: Node, before: readonly Node[], context: LowerCont
   const [x, w] = conv.inputs as [Tensor, Tensor]
   const { geometry } = conv.attributes as { geometry: ConvGeometry }
   const problem = convProblem(x, w, conv.outputs[0]!, geometry, false)
-  const inRows = () => rowsPool(problem, windows, y, index, stage as Piece[], context.software)
+  const inRows = () => rowsPool(problem, windows, y, index, stage as Piece[], context)
   const inTiles = context.software ? undefined : tiledPool(problem, windows, y, index, stage as Piece[])
   return either('conv3d_pool', problem, windows, inRows, inTiles, context)
 }
@@ -57,7 +57,7 @@ export function unpoolOver(node: Node, before: readonly Node[], context: LowerCo
   const { geometry } = node.attributes as { geometry: ConvGeometry }
   const problem = convProblem(x, w, node.outputs[0]!, geometry, true)
   if (!canUnpool(problem, windows)) return undefined
-  const inRows = () => rowsUnpool(problem, windows, dy, index, context.software)
+  const inRows = () => rowsUnpool(problem, windows, dy, index, context)
   const inTiles = context.software ? undefined : tiledUnpool(problem, windows, dy, index)
   return either('conv3d_unpool', problem, windows, inRows, inTiles, context)
 }

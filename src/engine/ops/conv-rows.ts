@@ -2,7 +2,7 @@
  * Convolutions in row kernels (shaders/conv/rows*): each thread makes a tile of rows in registers. Alone, together with the
  * max-pool that follows, and as the data gradient through that pool.
  */
-import type { Constants, Dispatch, Piece, Tensor } from '../tensor.ts'
+import type { Constants, Dispatch, LowerContext, Piece, Tensor } from '../tensor.ts'
 import { type ConvProblem, evenTile, problemConstants, type Triple } from './conv-problem.ts'
 import { linearGroups } from './launch.ts'
 
@@ -35,8 +35,9 @@ interface Axis {
  * Loads are dear whatever their pattern, and so are assignments, because inactive lanes must keep their values.
  */
 const COST = { load: 10, assign: 2, multiplyAdd: 0.45, perThread: 400 }
-/** Multiply-adds that a kernel unrolls. More run faster and compile slowly, a millisecond each, so small work gets fewer. */
-const unrolled = ({ flops }: ConvProblem): number => Math.max(200, Math.min(2400, flops / 100_000))
+/** Multiply-adds that a kernel unrolls. More run faster and compile slowly, about a millisecond each. */
+const unrolled = ({ flops }: ConvProblem, runs: number): number =>
+  Math.max(200, Math.min(2400, (flops * runs) / 6_000_000))
 /** Workgroups that should be there, so that every core has work. */
 const ENOUGH_GROUPS = 8
 
@@ -44,9 +45,9 @@ const ENOUGH_GROUPS = 8
 const smallTile = (p: ConvProblem): Tile => ({ channels: evenTile(p.co, 8), rows: 1, columns: 1 })
 
 /** The tile with the least estimated time on a software adapter. */
-function bestTile(p: ConvProblem, planes: number, y: Axis, z: Axis): Tile {
+function bestTile(p: ConvProblem, runs: number, planes: number, y: Axis, z: Axis): Tile {
   const taps = p.kernel[1] * p.kernel[2]
-  const most = unrolled(p)
+  const most = unrolled(p, runs)
   let best: Tile = { channels: 1, rows: 1, columns: 1 }
   let least = Number.POSITIVE_INFINITY
   for (let mostChannels = 1; mostChannels <= Math.min(16, p.co); mostChannels++) {
@@ -110,9 +111,9 @@ function storeConstants(p: ConvProblem, tile: readonly [number, number], last: r
 }
 
 /** A convolution with up = 1. */
-export function rows(p: ConvProblem): Dispatch[] {
+export function rows(p: ConvProblem, { runs }: LowerContext): Dispatch[] {
   const axis = (a: 1 | 2): Axis => ({ units: p.out[a], span: (u) => u, reads: (u) => halo(p, a, u) })
-  const { channels, rows: tall, columns } = bestTile(p, p.out[0], axis(1), axis(2))
+  const { channels, rows: tall, columns } = bestTile(p, runs, p.out[0], axis(1), axis(2))
   const threads = p.n * p.groups * Math.ceil(p.co / channels) * p.out[0]
   const tiles = Math.ceil(p.out[1] / tall) * Math.ceil(p.out[2] / columns)
   const first = [-p.front[1], -p.front[2]]
@@ -148,7 +149,7 @@ export function rowsPool(
   y: Tensor,
   index: Tensor,
   stage: readonly Piece[],
-  software: boolean,
+  { software, runs }: LowerContext,
 ): Dispatch[] {
   const { kernel, stride, front, back, zero } = windows
   const pooled = y.shape.slice(2) as unknown as Triple
@@ -162,7 +163,7 @@ export function rowsPool(
     channels,
     rows: tall,
     columns,
-  } = software ? bestTile(p, pooled[0] * kernel[0], axis(1), axis(2)) : smallTile(p)
+  } = software ? bestTile(p, runs, pooled[0] * kernel[0], axis(1), axis(2)) : smallTile(p)
   const threads = p.n * p.groups * Math.ceil(p.co / channels) * pooled[0]
   const tiles = Math.ceil(pooled[1] / tall) * Math.ceil(pooled[2] / columns)
   const begin = (a: 1 | 2, unit: number) => (unit * stride[a] - front[a]) * p.stride[a] - p.front[a]
@@ -219,7 +220,7 @@ export function rowsUnpool(
   { stride, front }: PoolWindows,
   dy: Tensor,
   index: Tensor,
-  software: boolean,
+  { software, runs }: LowerContext,
 ): Dispatch[] {
   const pooled = dy.shape.slice(2) as unknown as Triple
   const shift = [0, 1, 2].map((a) => front[a]! - p.front[a]!)
@@ -232,7 +233,7 @@ export function rowsUnpool(
     span: (u) => u * stride[a],
     reads: (u) => Math.SQRT2 * windows(a, halo(p, a, u * stride[a])) + 0.2 * halo(p, a, u * stride[a]),
   })
-  const tile = software ? bestTile(p, p.out[0], axis(1), axis(2)) : smallTile(p)
+  const tile = software ? bestTile(p, runs, p.out[0], axis(1), axis(2)) : smallTile(p)
   const tall = tile.rows * stride[1]
   const wide = tile.columns * stride[2]
   const last = (a: 1 | 2, span: number) => Math.max(0, Math.ceil((p.out[a] - span) / stride[a]) * stride[a])
