@@ -2,6 +2,7 @@
  * The yardstick: a kernel that never changes (shaders/bench/reference.wgsl), timed in turns with what is measured. A kernel's
  * time as a multiple of its own says whether the kernel became slower or the machine did.
  */
+import '../src/engine/shaders-bench.gen.ts'
 import { compile } from '../src/engine/compile.ts'
 import type { Gpu } from '../src/engine/gpu.ts'
 import { linearGroups } from '../src/engine/ops/launch.ts'

@@ -21,7 +21,14 @@ import type { Network } from '../src/model/description.ts'
 import { loadNetwork, saveNetwork } from '../src/model/format.ts'
 import { areaUnderRoc, argmax, balancedAccuracy, confusionMatrix } from '../src/model/metrics.ts'
 import { applyRecipe } from '../src/model/recipe.ts'
-import { type EpochReport, type Samples, type TrainOptions, type TrainResult, train } from '../src/model/train.ts'
+import {
+  type EpochReport,
+  inMemory,
+  type Samples,
+  type TrainOptions,
+  type TrainResult,
+  train,
+} from '../src/model/train.ts'
 import { phantomCohort } from '../src/phantom/cohort.ts'
 import { type PhantomRow, writePhantom } from '../src/phantom/write.node.ts'
 import { concentration, meanVolume, regionDensities, timesChance } from './demo-measure.ts'
@@ -198,10 +205,11 @@ async function demo(gpu: Gpu): Promise<void> {
   const recipe = brainRecipe(template.template, 2 ** size.channels.length)
   const description = demoNetwork(recipe, size.channels)
   const [forTraining, forValidation] = size.split
-  const samples = (some: readonly Person[]): Samples => ({
-    tensors: some.map(({ scan }) => applyRecipe(recipe, scan, description.input).tensor),
-    labels: some.map(({ label }) => label),
-  })
+  const samples = (some: readonly Person[]): Samples =>
+    inMemory(
+      some.map(({ scan }) => applyRecipe(recipe, scan, description.input).tensor),
+      some.map(({ label }) => label),
+    )
   const heldOut = people.slice(forTraining + forValidation)
   const trained = await phase('training', async () => {
     const validation = samples(people.slice(forTraining, forTraining + forValidation))

@@ -1,5 +1,6 @@
 // Gathers shaders/**/*.wgsl into src/engine/shaders.gen.ts, so that Node, bundlers and tests see the same text.
-// Comments and indentation stay behind: a page need not load them.
+// Comments and indentation stay behind: a page need not load them. Folders that explaining a scan never needs go into
+// files of their own, which the operations that use them bring along.
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,26 +9,49 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'shaders')
 const operations = join(root, 'src', 'engine', 'ops')
-const target = join(root, 'src', 'engine', 'shaders.gen.ts')
+const engine = join(root, 'src', 'engine')
+/** Folders apart, by the file they are gathered in. */
+const apart = { augment: ['augment'], bench: ['bench'], optim: ['optim'] }
 
 const shaders = read(folder, '.wgsl')
-const entries = shaders.map(([name, text]) => {
-  return `  ${JSON.stringify(name.slice(0, -'.wgsl'.length))}: ${JSON.stringify(lean(text))},\n`
-})
 // How fast a kernel is depends on its text, and on the tiles and grids with which operations launch it.
 const kernels = [...shaders.map(([name, text]) => [name, lean(text)]), ...read(operations, '.ts')]
 const version = createHash('sha256').update(JSON.stringify(kernels)).digest('hex').slice(0, 16)
-const source = `// Made by scripts/shaders.mjs from shaders/**/*.wgsl. Do not edit.
-/** Changes whenever a kernel does: measurements of older kernels say nothing. */
+const folderOf = ([name]) => name.split('/')[0]
+const isApart = (shader) => Object.values(apart).flat().includes(folderOf(shader))
+
+gather(
+  'shaders.gen.ts',
+  `/** Changes whenever a kernel does: measurements of older kernels say nothing. */
 export const kernelsVersion = '${version}'
 
-/** WGSL text by path under shaders/, without the extension: shaders['conv/conv3d']. */
+/** WGSL text by path under shaders/, without the extension: shaders['conv/rows']. */
 export const shaders: Record<string, string> = {
-${entries.join('')}}
-`
+${entries(shaders.filter((shader) => !isApart(shader)))}}
+`,
+)
+for (const [file, folders] of Object.entries(apart)) {
+  gather(
+    `shaders-${file}.gen.ts`,
+    `import { shaders } from './shaders.gen.ts'
 
-// Two scripts may run at once, so the file appears whole or not at all.
-if (!existsSync(target) || readFileSync(target, 'utf8') !== source) {
+Object.assign(shaders, {
+${entries(shaders.filter((shader) => folders.includes(folderOf(shader))))}})
+`,
+  )
+}
+
+function entries(list) {
+  return list
+    .map(([name, text]) => `  ${JSON.stringify(name.slice(0, -'.wgsl'.length))}: ${JSON.stringify(lean(text))},\n`)
+    .join('')
+}
+
+/** Two scripts may run at once, so the file appears whole or not at all. */
+function gather(name, text) {
+  const target = join(engine, name)
+  const source = `// Made by scripts/shaders.mjs from shaders/**/*.wgsl. Do not edit.\n${text}`
+  if (existsSync(target) && readFileSync(target, 'utf8') === source) return
   writeFileSync(`${target}.${process.pid}`, source)
   renameSync(`${target}.${process.pid}`, target)
 }

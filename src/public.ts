@@ -79,5 +79,13 @@ export {
   readRecipe,
 } from './model/recipe.ts'
 export { summarise } from './model/summary.ts'
-export { type EpochReport, type Samples, type TrainOptions, type TrainResult, train } from './model/train.ts'
+export {
+  type EpochReport,
+  inMemory,
+  NonFiniteLossError,
+  type Samples,
+  type TrainOptions,
+  type TrainResult,
+  train,
+} from './model/train.ts'
 export { type PhantomCohort, type PhantomOptions, type PhantomSubject, phantomCohort } from './phantom/cohort.ts'

@@ -156,7 +156,7 @@ test('known architectures have their published sizes', () => {
   const poster = posterCnn({ inputShape, channels: [4, 8], hidden: [16], dropout: 0.79 })
   assert.is(poster.layers.filter((l) => l.type === 'leakyRelu').length, 3)
   assert.throws(() => smallCnn({ inputShape: [1, 7, 20, 20] }), /too small for 3 halvings/)
-  assert.is(Object.keys(architectures).length, 5)
+  assert.is(Object.keys(architectures).length, 7)
 })
 
 test('initial weights follow PyTorch and depend on seed and name only', () => {

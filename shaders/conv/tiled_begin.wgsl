@@ -1,4 +1,4 @@
-  // Part of the tiled kernels, pasted into main: which tile this workgroup makes, what each thread copies, the sums a_J_C.
+// Part of the tiled kernels, pasted into main: which tile this workgroup makes, what each thread copies, the sums a_J_C.
   var task = linear_group(group, groups);
   if (task >= N * GROUPS * BLOCKS * TILES.x * TILES.y * TILES.z) { return; }
   // Workgroups that read the same part of x run at the same time.

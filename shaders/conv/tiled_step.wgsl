@@ -1,5 +1,5 @@
-    // Part of the tiled kernels, pasted into the loop after the words x_S_D of x are on their way: asks for the weights of the
-    // same channels, works on the channels before, which are in workgroup memory by now, then stores what came.
+// Part of the tiled kernels, pasted into the loop after the words x_S_D of x are on their way: asks for the weights of the
+// same channels, works on the channels before, which are in workgroup memory by now, then stores what came.
     //@unroll S 0..W_SLOTS
     var w_$(S) = vec4f();
     if (c + deep_$(S) < CI) {

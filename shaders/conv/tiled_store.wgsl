@@ -1,4 +1,4 @@
-  // Part of the tiled kernels, pasted at the end of main: stores the sums as they are.
+// Part of the tiled kernels, pasted at the end of main: stores the sums as they are.
   //@paste conv/tiled_sums
   let voxel = vec3u(tile) + vec3u(lx, 0u, lz);
   if ((voxel.x >= OUT.x) | (voxel.z >= OUT.z)) { return; }

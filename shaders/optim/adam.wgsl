@@ -2,7 +2,7 @@
 // g = gradient + weight_decay parameter, or with DECOUPLED parameter *= 1 - learning_rate weight_decay (AdamW);
 // first += (1 - beta1) (g - first); second = beta2 second + (1 - beta2) g^2;
 // parameter -= learning_rate / (1 - beta1^t) first / (sqrt(second / (1 - beta2^t)) + epsilon).
-// counter [4] = t, 1 - beta1^t, 1 - beta2^t, 0 (optim/counter). The rates 1 - beta come from the host, with all their digits.
+// counter [4] = t, 1 - beta1^t, 1 - beta2^t, halted (optim/counter, optim/watch). The rates 1 - beta come from the host, with all their digits.
 //@include common/linear
 
 const COUNT: u32 = 1u;
@@ -27,7 +27,7 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = linear_group(group, groups) * 64u + lane;
-  if (i >= COUNT) { return; }
+  if ((i >= COUNT) | (counter[3] > 0.0)) { return; }
   let p = parameter[i];
   let g = gradient[i] + select(params.weight_decay * p, 0.0, DECOUPLED);
   let m = first[i] + params.rate1 * (g - first[i]);

@@ -1,4 +1,5 @@
-// Advances a step counter in place: state = [t, 1 - beta1^t, 1 - beta2^t, 0], and copies it to y. One thread.
+// Advances a step counter in place: state = [t, 1 - beta1^t, 1 - beta2^t, halted], and copies it to y. One thread.
+// halted is left as it is (optim/watch).
 // The powers come from t itself, exp(t log beta), so that no rounding adds up over a long training.
 struct Params { log_beta1: f32, log_beta2: f32 }
 
@@ -20,9 +21,8 @@ fn main() {
   state[0] = t;
   state[1] = correction1;
   state[2] = correction2;
-  state[3] = 0.0;
   y[0] = t;
   y[1] = correction1;
   y[2] = correction2;
-  y[3] = 0.0;
+  y[3] = state[3];
 }

@@ -1,7 +1,7 @@
 // Gradient descent with momentum in place (PyTorch's SGD): g = gradient + weight_decay parameter;
 // velocity = momentum velocity + (1 - dampening) g, and g itself in the first step;
 // parameter -= learning_rate velocity, or with NESTEROV learning_rate (g + momentum velocity).
-// counter [4]: step t first, 1 in the first step (optim/counter).
+// counter [4]: step t first, 1 in the first step (optim/counter); nothing happens where counter[3] is 1 (optim/watch).
 //@include common/linear
 
 const COUNT: u32 = 1u;
@@ -18,7 +18,7 @@ struct Params { learning_rate: f32, weight_decay: f32, momentum: f32, dampening:
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = linear_group(group, groups) * 64u + lane;
-  if (i >= COUNT) { return; }
+  if ((i >= COUNT) | (counter[3] > 0.0)) { return; }
   let p = parameter[i];
   let g = gradient[i] + params.weight_decay * p;
   var v = params.momentum * velocity[i] + (1.0 - params.dampening) * g;

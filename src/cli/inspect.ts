@@ -1,25 +1,38 @@
 /** voxplain inspect: what a file holds, a network or a volume. */
+import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { readFileChecked } from '../io/files.node.ts'
 import { countNonFinite, readVolume } from '../io/nifti.ts'
 import { closestOrientation } from '../io/orient.ts'
 import { voxelSize } from '../io/volume.ts'
+import type { ImportOptions } from '../model/format.ts'
 import { summarise } from '../model/summary.ts'
+import { importOptions } from './convert.ts'
 import { describeRecipe, openNetwork } from './network.ts'
+import { shapeOption } from './options.ts'
 import { formatTable, makeReporter, type Reporter, type Terminal } from './terminal.ts'
+
+interface Options {
+  inputShape?: number[]
+  layers?: string
+  json?: boolean
+}
 
 export function addInspect(program: Command, terminal: Terminal, finish: (code: number) => void): void {
   program
     .command('inspect')
     .description("a network's layers, parameters, classes and recipe; or a volume's grid and values")
-    .argument('<file>', 'a network (.safetensors, .h5, .hdf5) or a NIfTI volume (.nii, .nii.gz)')
+    .argument('<file>', 'a network (any that convert reads) or a NIfTI volume (.nii, .nii.gz)')
+    .option('--input-shape <CxDxHxW>', 'what the network takes, where the weights do not tell', shapeOption(4))
+    .option('--layers <file.json>', 'the layers that a state dict of PyTorch belongs to')
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  voxplain inspect network.safetensors\n')
-    .action(async (file: string, { json }: { json?: boolean }) => {
+    .action(async (file: string, { json, ...options }: Options) => {
       const reporter = makeReporter(terminal, json ?? false)
-      const bytes = await readFileChecked(file)
+      const folder = (await stat(file).catch(() => undefined))?.isDirectory() ?? false
+      const bytes = folder ? new Uint8Array() : await readFileChecked(file)
       if (looksLikeVolume(file, bytes)) inspectVolume(file, bytes, reporter)
-      else await inspectNetwork(file, reporter)
+      else await inspectNetwork(file, await importOptions(options), reporter)
       finish(0)
     })
 }
@@ -31,8 +44,8 @@ function looksLikeVolume(file: string, bytes: Uint8Array): boolean {
   return /\.nii(\.gz)?$/i.test(file) || start.startsWith('31,139') || headers.includes(start)
 }
 
-async function inspectNetwork(file: string, reporter: Reporter): Promise<void> {
-  const { network, notes } = await openNetwork(file)
+async function inspectNetwork(file: string, options: ImportOptions, reporter: Reporter): Promise<void> {
+  const { network, notes } = await openNetwork(file, undefined, options)
   const { description } = network
   const { layers, parameters, flops } = summarise(network)
   const { name, input, output, recipe } = description

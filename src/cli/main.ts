@@ -5,6 +5,7 @@ import { GpuError, ShapeError } from '../engine/errors.ts'
 import { InputError } from '../io/errors.ts'
 import { addBench } from './bench.ts'
 import { addCohort } from './cohort.ts'
+import { addConvert } from './convert.ts'
 import { addDoctor } from './doctor.ts'
 import { addEvaluate } from './evaluate.ts'
 import { addExplain } from './explain.ts'
@@ -58,6 +59,7 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
   for (const add of [
     addDoctor,
     addInspect,
+    addConvert,
     addPredict,
     addEvaluate,
     addExplain,

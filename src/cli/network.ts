@@ -3,8 +3,8 @@ import { InputError } from '../io/errors.ts'
 import { readFileChecked } from '../io/files.node.ts'
 import type { Volume } from '../io/volume.ts'
 import { type Network, withRecipe } from '../model/description.ts'
-import { loadNetwork } from '../model/format.ts'
-import { isHdf5 } from '../model/keras.ts'
+import type { ImportOptions } from '../model/format.ts'
+import { readNetwork } from '../model/network-files.node.ts'
 import { builtinRecipes, inputShape, type Recipe, readRecipe } from '../model/recipe.ts'
 
 export interface LoadedNetwork {
@@ -16,27 +16,32 @@ export interface LoadedNetwork {
 }
 
 /**
- * A network from a file, with the recipe the user named.
+ * A network from a file (or a folder: see readNetwork), with the recipe the user named.
  * @param recipe a known recipe's name or the path of a JSON file; undefined: the network's own
+ * @param options what state dicts of PyTorch do not say
  * @throws InputError naming the file that is missing or not usable, or the recipe that does not exist
  */
-export async function openNetwork(path: string, recipe?: string): Promise<LoadedNetwork> {
+export async function openNetwork(path: string, recipe?: string, options: ImportOptions = {}): Promise<LoadedNetwork> {
   const chosen = recipe === undefined ? undefined : await openRecipe(recipe)
-  const bytes = await readFileChecked(path)
-  const network = loadNetwork(bytes, { name: path })
+  const { network, file, hasRecipe } = await readNetwork(path, options)
+  const found = file === path ? [] : [`${path}: its network is ${file}`]
   if (chosen) {
     try {
-      return { network: { ...network, description: withRecipe(network.description, chosen) }, notes: [], suggested: [] }
+      return {
+        network: { ...network, description: withRecipe(network.description, chosen) },
+        notes: found,
+        suggested: [],
+      }
     } catch (error) {
       throw error instanceof InputError ? new InputError(`--recipe ${recipe}: ${error.message}`) : error
     }
   }
-  if (!isHdf5(bytes)) return { network, notes: [], suggested: [] }
+  if (hasRecipe) return { network, notes: found, suggested: [] }
   const suggested = recipesFor(network)
   const note =
-    `${path} has no input recipe (Keras files hold none), so the plain one is assumed: ${describeRecipe(network.description.recipe)}; ` +
+    `${path} has no input recipe (files of other frameworks hold none), so the plain one is assumed: ${describeRecipe(network.description.recipe)}; ` +
     `choose another with --recipe${suggested.length ? `; its input is that of --recipe ${suggested.join(', ')}` : ''}`
-  return { network, notes: [note], suggested }
+  return { network, notes: [...found, note], suggested }
 }
 
 export async function openRecipe(name: string): Promise<Recipe> {

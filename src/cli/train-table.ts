@@ -4,7 +4,7 @@ import { InputError } from '../io/errors.ts'
 import { readFileChecked, readVolumeFile } from '../io/files.node.ts'
 import { parseTsv } from '../io/tsv.ts'
 import { applyRecipe, inputShape, type Recipe } from '../model/recipe.ts'
-import { type Samples, shuffled } from '../model/train-data.ts'
+import { inMemory, type Samples, shuffled } from '../model/train-data.ts'
 import { requireFiles } from './scans.ts'
 
 export interface Row {
@@ -113,8 +113,11 @@ export async function loadSamples(split: Split, recipe: Recipe, onProgress: (don
     onProgress(tensors.length, all.length)
   }
   const samples = (from: number, rows: readonly Row[]): Samples => ({
-    tensors: tensors.slice(from, from + rows.length),
-    labels: rows.map((row) => row.label),
+    ...inMemory(
+      tensors.slice(from, from + rows.length),
+      rows.map((row) => row.label),
+    ),
+    names: rows.map((row) => row.scan),
   })
   return {
     input,

@@ -2,6 +2,7 @@
 import { compile } from './compile.ts'
 import { type Gpu, release } from './gpu.ts'
 import { linearGroups } from './ops/launch.ts'
+import './shaders-bench.gen.ts'
 import { apply, constant, type Dispatch, input, type Tensor } from './tensor.ts'
 
 export interface Ceilings {

@@ -111,7 +111,7 @@ function checkTrailer(bytes: Uint8Array, out: Uint8Array, name: string): void {
 }
 
 /** CRC-32 of RFC 1952 (polynomial 0xEDB88320, reflected), one table look-up a byte. */
-function crc32(bytes: Uint8Array): number {
+export function crc32(bytes: Uint8Array): number {
   const table = new Int32Array(256).map((_, n) => {
     let c = n
     for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1

@@ -70,7 +70,7 @@ export async function networkFromParameters(
   for (const [name, tensor] of networkParameters(network)) {
     weights.set(name, { shape: tensor.shape, data: await read(tensor) })
   }
-  return { description: network.description, weights }
+  return { ...network, weights }
 }
 
 interface Context {

@@ -31,6 +31,8 @@ export interface Weight {
 export interface Network {
   readonly description: NetworkDescription
   readonly weights: ReadonlyMap<string, Weight>
+  /** Coefficients [covariates + 1, ...input], where the recipe takes residuals. */
+  readonly residual?: Weight
 }
 
 /** What one layer makes of its inputs, for one sample. */
@@ -201,10 +203,17 @@ function checkClasses(recipe: Recipe, classes: number): void {
   )
 }
 
-/** The description with another recipe. @throws InputError when the number of classes differs */
+/**
+ * The description with another recipe. A network that takes residuals goes on taking them, as its weights belong to them.
+ * @throws InputError when the number of classes differs, or the recipe's own residuals are others
+ */
 export function withRecipe(description: NetworkDescription, recipe: Recipe): NetworkDescription {
   checkClasses(recipe, classCount(description))
-  return { ...description, recipe }
+  const { residual } = description.recipe
+  if (recipe.residual && JSON.stringify(recipe.residual) !== JSON.stringify(residual)) {
+    throw new InputError(`the recipe "${recipe.name}" takes residuals whose coefficients the network does not have`)
+  }
+  return { ...description, recipe: residual ? readRecipe({ ...recipe, residual }) : recipe }
 }
 
 /**

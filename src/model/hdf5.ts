@@ -9,6 +9,8 @@ export interface Hdf5Group {
   readonly path: string
   /** The group inside this one, if there is one. */
   group(path: string): Hdf5Group | undefined
+  /** Names of what is in it. */
+  members(): string[]
   /** A text attribute, or undefined. */
   text(name: string): string | undefined
   /** A list-of-texts attribute, or undefined. Keras splits long ones into name0, name1, ... */
@@ -89,6 +91,7 @@ function wrap(group: Group, path: string): Hdf5Group {
     })
   return {
     path,
+    members: () => guarded(label, () => [...group.keys]),
     group(at) {
       const found = find(at)
       return found && 'attrs' in found && !('dtype' in found)

@@ -57,17 +57,21 @@ export interface KerasWeights {
   next(what: string, shape: Sizes): Weight
 }
 
+/** Weights from the layer's group of an HDF5 file. */
 export function kerasWeights(root: Hdf5Group, { layer }: KerasCall): KerasWeights {
   const group = root.group(layer)
-  const names = group?.texts('weight_names') ?? []
+  return handOut(group?.texts('weight_names') ?? [], (name) => group!.array(name))
+}
+
+/** Hands out the arrays of one layer by their names. */
+export function handOut(names: readonly string[], array: (name: string) => Weight): KerasWeights {
   let used = 0
   return {
     left: () => names.length - used,
     next(what, shape) {
       const name = names[used++]
-      if (!group || name === undefined)
-        throw new InputError(`its ${what} ${formatSizes(shape)} is missing from the file`)
-      const weight = group.array(name)
+      if (name === undefined) throw new InputError(`its ${what} ${formatSizes(shape)} is missing from the file`)
+      const weight = array(name)
       if (weight.shape.length !== shape.length || shape.some((n, k) => n !== weight.shape[k])) {
         throw new InputError(
           `its ${what} "${name}" has the shape ${formatSizes(weight.shape)}, but ${formatSizes(shape)} is needed`,

@@ -5,7 +5,7 @@
 import { InputError } from '../io/errors.ts'
 import { type Network, validateDescription, validateNetwork, type Weight } from './description.ts'
 import { isHdf5, openHdf5 } from './hdf5.ts'
-import { type Builder, field, kerasWeights, type Layout, makeBuilder } from './keras-builder.ts'
+import { type Builder, field, type KerasWeights, kerasWeights, type Layout, makeBuilder } from './keras-builder.ts'
 import { type KerasCall, readKerasConfig } from './keras-config.ts'
 import { convertCall, requireSupported } from './keras-layers.ts'
 import { show } from './read-json.ts'
@@ -71,6 +71,17 @@ export function importKeras(bytes: Uint8Array, recipe?: Recipe): Network {
       `the HDF5 file has no model_config${hint}; save the whole network with model.save("network.h5")`,
     )
   }
+  const weights = root.group('model_weights') ?? root
+  return buildKeras(config, (call) => kerasWeights(weights, call), recipe)
+}
+
+/**
+ * A network from a Keras configuration and its weights, wherever these are.
+ * @param config the model_config as JSON
+ * @param weightsOf the arrays of the layer that a call uses, in Keras' order
+ * @throws InputError for a configuration that is damaged or holds a layer that is not supported
+ */
+export function buildKeras(config: string, weightsOf: (call: KerasCall) => KerasWeights, recipe?: Recipe): Network {
   const model = readKerasConfig(config)
   requireSupported(model.calls)
   const layout = findLayout(model.calls)
@@ -78,12 +89,11 @@ export function importKeras(bytes: Uint8Array, recipe?: Recipe): Network {
   if (!input) throw new InputError('the network has no input layer')
   const shape = inputShape(input, layout)
   const b = makeBuilder(shape, layout)
-  const weights = root.group('model_weights') ?? root
   const made = new Map([[input.key, 'input']])
   for (const call of model.calls) {
     if (call === input) continue
     const inputs = call.inputs.map((key) => made.get(key)!)
-    made.set(call.key, convertCall(call, inputs, b, kerasWeights(weights, call)))
+    made.set(call.key, convertCall(call, inputs, b, weightsOf(call)))
   }
   if (b.layers.length === 0) throw new InputError('the network has no layers')
   if (made.get(model.output) !== b.layers.at(-1)!.name) throw new InputError("the network's output is its own input")

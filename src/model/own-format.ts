@@ -2,7 +2,8 @@
 import { InputError } from '../io/errors.ts'
 import { type Network, validateDescription, validateNetwork, withRecipe } from './description.ts'
 import type { Recipe } from './recipe.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { withResidual } from './recipe-input.ts'
+import { isSafetensors, readSafetensors, safetensorsMetadata, writeSafetensors } from './safetensors.ts'
 
 export interface LoadOptions {
   /** Use this input recipe instead of the file's own (Keras files have none). */
@@ -11,9 +12,22 @@ export interface LoadOptions {
   name?: string
 }
 
-/** A network as bytes of our own format. Equal networks give equal bytes. */
+/** Where a file has the coefficients of residuals; no layer has weights of this name. */
+const RESIDUAL = 'residual.coefficients'
+
+/**
+ * A network as bytes of our own format. Equal networks give equal bytes.
+ * @throws InputError for a network that takes residuals and has lost their coefficients
+ */
 export function saveNetwork(network: Network): Uint8Array {
-  return writeSafetensors({ tensors: network.weights, metadata: { voxplain: JSON.stringify(network.description) } })
+  const { description, weights, residual } = withResidual(network, network.residual)
+  const tensors = residual ? new Map([...weights, [RESIDUAL, residual]]) : weights
+  return writeSafetensors({ tensors, metadata: { voxplain: JSON.stringify(description) } })
+}
+
+/** Whether the bytes are of our own format: safetensors with a description. @throws InputError for a damaged header */
+export function isOwn(bytes: Uint8Array): boolean {
+  return isSafetensors(bytes) && safetensorsMetadata(bytes).voxplain !== undefined
 }
 
 /**
@@ -32,7 +46,10 @@ export function readOwn(bytes: Uint8Array): Network {
   } catch (error) {
     throw new InputError(`its network description is not JSON (${(error as Error).message})`)
   }
-  return validateNetwork(validateDescription(json), tensors)
+  const description = validateDescription(json)
+  const residual = tensors.get(RESIDUAL)
+  tensors.delete(RESIDUAL)
+  return withResidual(validateNetwork(description, tensors), residual)
 }
 
 /**

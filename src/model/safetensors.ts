@@ -15,10 +15,10 @@ export interface Safetensors {
 /** The format's own limit. */
 const LARGEST_HEADER = 100_000_000
 
-type Decode = (view: DataView, at: number) => number
+export type Decode = (view: DataView, at: number) => number
 
 /** Bytes an element, and how one is read. */
-const TYPES: Readonly<Record<string, readonly [number, Decode]>> = {
+export const TYPES: Readonly<Record<string, readonly [number, Decode]>> = {
   F64: [8, (v, at) => v.getFloat64(at, true)],
   F32: [4, (v, at) => v.getFloat32(at, true)],
   F16: [2, (v, at) => halfToNumber(v.getUint16(at, true))],
@@ -35,7 +35,7 @@ const TYPES: Readonly<Record<string, readonly [number, Decode]>> = {
 }
 
 /** IEEE 754 binary16. */
-function halfToNumber(bits: number): number {
+export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31
   const fraction = bits & 1023
@@ -46,7 +46,7 @@ function halfToNumber(bits: number): number {
 const scratch = new DataView(new ArrayBuffer(4))
 
 /** bfloat16 is the upper half of a float32. */
-function bfloatToNumber(bits: number): number {
+export function bfloatToNumber(bits: number): number {
   scratch.setUint32(0, bits * 65536)
   return scratch.getFloat32(0)
 }
@@ -81,11 +81,15 @@ function readEntry(name: string, value: unknown): Entry {
   return { name, dtype, shape, begin, end }
 }
 
-/**
- * Reads a whole safetensors file.
- * @throws InputError when the header is damaged or too large, or when ranges overlap, leave gaps or leave the file
- */
-export function readSafetensors(bytes: Uint8Array): Safetensors {
+interface Header {
+  readonly metadata: Record<string, string>
+  /** Entries by array name, unchecked. */
+  readonly arrays: Readonly<Record<string, unknown>>
+  /** Where the arrays' bytes begin. */
+  readonly data: number
+}
+
+function readHeader(bytes: Uint8Array): Header {
   if (bytes.length < 8) throw new InputError(`not a safetensors file: it has only ${bytes.length} bytes`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const length = Number(view.getBigUint64(0, true))
@@ -100,12 +104,26 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   } catch (error) {
     throw new InputError(`safetensors: the header is not JSON (${(error as Error).message})`)
   }
-  const { __metadata__: meta, ...rest } = readObject(json, 'safetensors header')
+  const { __metadata__: meta, ...arrays } = readObject(json, 'safetensors header')
   const metadata = meta === undefined ? {} : readObject(meta, 'safetensors __metadata__')
   const wrong = Object.keys(metadata).find((key) => typeof metadata[key] !== 'string')
   if (wrong) throw new InputError(`safetensors: __metadata__ "${wrong}" must be a text`)
-  const entries = Object.entries(rest).map(([name, value]) => readEntry(name, value))
-  const data = 8 + length
+  return { metadata: metadata as Record<string, string>, arrays, data: 8 + length }
+}
+
+/** The header's `__metadata__` alone. @throws InputError when the header is damaged or too large */
+export function safetensorsMetadata(bytes: Uint8Array): Record<string, string> {
+  return readHeader(bytes).metadata
+}
+
+/**
+ * Reads a whole safetensors file.
+ * @throws InputError when the header is damaged or too large, or when ranges overlap, leave gaps or leave the file
+ */
+export function readSafetensors(bytes: Uint8Array): Safetensors {
+  const { metadata, arrays, data } = readHeader(bytes)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const entries = Object.entries(arrays).map(([name, value]) => readEntry(name, value))
   let expected = 0
   for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== expected) {
@@ -127,7 +145,7 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     for (let k = 0; k < values.length; k++) values[k] = decode(view, data + begin + k * width)
     tensors.set(name, { shape, data: values })
   }
-  return { tensors, metadata: metadata as Record<string, string> }
+  return { tensors, metadata }
 }
 
 /**

@@ -3,9 +3,10 @@ import { compile } from '../engine/compile.ts'
 import { type Gpu, release } from '../engine/gpu.ts'
 import { stepCounter } from '../engine/ops/optimizer.ts'
 import { record } from '../engine/ops/record.ts'
+import type { Program } from '../engine/program.ts'
+import { sizeOf } from '../engine/tensor.ts'
 import { type BuildOptions, buildNetwork } from './build.ts'
 import { classCount, type Network } from './description.ts'
-import { product } from './layer-rules.ts'
 import {
   accuracy,
   areaUnderRoc,
@@ -15,7 +16,9 @@ import {
   crossEntropyOf,
   softmaxOf,
 } from './metrics.ts'
-import { checkSamples, type Samples } from './train-data.ts'
+import { batches, checkSamples, type Samples } from './train-data.ts'
+import { makeFeed, makePace } from './train-feed.ts'
+import type { Graph } from './train-step.ts'
 
 /** How a network does on labelled scans. */
 export interface Evaluation {
@@ -32,11 +35,18 @@ export interface Evaluation {
 export interface Evaluator {
   /** Uses the weights that are on the GPU now, running statistics included. */
   evaluate(): Promise<Evaluation>
+  readonly program: Program
+  readonly graph: Graph
   destroy(): void
 }
 
-/** Uploads that may wait in the queue before the host waits for the GPU. */
-export const MOST_QUEUED_BYTES = 256 * 2 ** 20
+/** Logits of one batch into a row of a trace. */
+export function evaluationGraph(network: Network, batch: number, rows: number) {
+  const { input, logits } = buildNetwork(network, { batch })
+  const counter = stepCounter()
+  const { node, trace } = record(logits, counter, rows)
+  return { input, counter, trace, effects: [node], outputs: [trace] }
+}
 
 /**
  * Compiles a program for a fixed set of scans, to be evaluated again and again while the weights change.
@@ -50,39 +60,37 @@ export async function makeEvaluator(
   options: Pick<BuildOptions, 'batch'> & { classWeights?: readonly number[] } = {},
 ): Promise<Evaluator> {
   checkSamples(samples, network.description, 'evaluation')
-  const { tensors, labels } = samples
-  const batch = Math.min(options.batch ?? 1, tensors.length)
-  const rounds = Math.ceil(tensors.length / batch)
+  const { count, labels } = samples
+  const batch = Math.min(options.batch ?? 1, count)
+  const order = Array.from({ length: count }, (_, n) => n)
+  const rounds = batches(order, batch)
   const classes = classCount(network.description)
-  const { input, logits } = buildNetwork(network, { batch })
-  const counter = stepCounter()
-  const kept = record(logits, counter, rounds)
-  const program = await compile(gpu, { trace: kept.trace }, { effects: [kept.node] })
-  const size = product(network.description.input)
-  const upload = new Float32Array(batch * size)
-
+  const graph = evaluationGraph(network, batch, rounds.length)
+  const { input, counter, trace, effects } = graph
+  const program = await compile(gpu, { trace }, { effects })
   return {
+    program,
+    graph,
     async evaluate() {
       program.write(counter.state, new Float32Array(4))
-      let queued = 0
-      for (let from = 0; from < tensors.length; from += batch) {
-        // Rows of the last batch without a scan keep what was there; their logits are not looked at.
-        for (const [k, tensor] of tensors.slice(from, from + batch).entries()) upload.set(tensor, k * size)
-        program.write(input, upload)
+      // Scans that fill up the last batch are those of the first; their second logits are not looked at.
+      const feed = makeFeed(samples, rounds.values(), network.description.input)
+      const pace = makePace(4 * sizeOf(input.shape))
+      for (let round = 0; round < rounds.length; round++) {
+        const { values } = await feed.next()
+        await pace.room()
+        program.write(input, values)
         program.run()
-        queued += upload.byteLength
-        if (queued > MOST_QUEUED_BYTES) {
-          await program.done()
-          queued = 0
-        }
+        pace.submitted(program.done())
+        feed.ahead()
       }
-      const trace = await program.read(kept.trace)
-      const rows = tensors.map((_, n) => trace.subarray(n * classes, (n + 1) * classes))
+      const logits = await program.read(trace)
+      const rows = order.map((n) => logits.subarray(n * classes, (n + 1) * classes))
       return summary(rows, labels, classes, options.classWeights)
     },
     destroy() {
       program.destroy()
-      release(gpu, [counter.state, kept.trace])
+      release(gpu, [counter.state, trace])
     },
   }
 }
@@ -95,14 +103,18 @@ function summary(
 ): Evaluation {
   const matrix = confusionMatrix(labels, logits.map(argmax), classes)
   const probabilities = logits.map(softmaxOf)
+  const scores = logits.map((row) => row[classes - 1]! - logOfOthers(row))
   return {
     loss: crossEntropyOf(logits, labels, weights),
     accuracy: accuracy(matrix),
     balancedAccuracy: balancedAccuracy(matrix),
-    auc: areaUnderRoc(
-      labels.map((label) => label === classes - 1),
-      logits.map((row) => row[classes - 1]! - logOfOthers(row)),
-    ),
+    // Ranks need numbers.
+    auc: scores.some(Number.isNaN)
+      ? Number.NaN
+      : areaUnderRoc(
+          labels.map((label) => label === classes - 1),
+          scores,
+        ),
     probabilities,
   }
 }

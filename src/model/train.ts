@@ -1,218 +1,144 @@
-/**
- * A small training loop: Adam on cross-entropy, everything on the GPU; the host uploads batches and reads one trace an epoch.
- */
-import { backward } from '../engine/backward.ts'
-import { compile } from '../engine/compile.ts'
-import { type Gpu, release } from '../engine/gpu.ts'
-import { advance, dropoutSeed } from '../engine/ops/dropout.ts'
-import { crossEntropy } from '../engine/ops/loss.ts'
-import { adam, adamUniforms, stepCounter } from '../engine/ops/optimizer.ts'
-import { record } from '../engine/ops/record.ts'
+/** The training loop: all work on the GPU; the host feeds batches, reads one trace an epoch, and keeps the books. */
+import { type Gpu, megabytes } from '../engine/gpu.ts'
 import type { MemoryReport } from '../engine/plan.ts'
-import type { Program } from '../engine/program.ts'
-import { constant, input as placeholder, type Tensor } from '../engine/tensor.ts'
 import { InputError } from '../io/errors.ts'
-import { buildNetwork, networkFromParameters } from './build.ts'
-import { classCount, type Network } from './description.ts'
-import { product } from './layer-rules.ts'
-import { balancedClassWeights, batches, checkSamples, type Samples, shuffled } from './train-data.ts'
-import { type Evaluator, MOST_QUEUED_BYTES, makeEvaluator } from './train-evaluate.ts'
+import { networkFromParameters } from './build.ts'
+import type { Network } from './description.ts'
+import { type Identity, identify, readCheckpoint, writeCheckpoint } from './train-checkpoint.ts'
+import type { Samples } from './train-data.ts'
+import { findInScans, findInWeights, NonFiniteLossError } from './train-diagnose.ts'
+import { type Evaluation, type Evaluator, makeEvaluator } from './train-evaluate.ts'
+import { largestBatch, planTraining, totalMemory } from './train-memory.ts'
+import { checkOptions, type Settings, type TrainOptions } from './train-options.ts'
+import { bestEpochs, type EpochReport, isOver, type Metric } from './train-progress.ts'
+import { makeTrainer, type Trainer, weightsOf } from './train-run.ts'
 
-export type { Samples } from './train-data.ts'
+export { inMemory, type Samples } from './train-data.ts'
+export { NonFiniteLossError } from './train-diagnose.ts'
+export type { OptimizerChoice, StepOptions, TrainOptions } from './train-options.ts'
+export type { EpochReport, Metric } from './train-progress.ts'
 
-export interface TrainOptions {
-  /** Passes over the training scans, at most. */
-  epochs: number
-  /** Scans a step; default 8, never more than there are. */
-  batch?: number
-  /** Of Adam; default 1e-4. */
-  learningRate?: number
-  /** 'cosine' lets the learning rate fall to nothing over the epochs, half a cosine wave in steps of an epoch (Loshchilov
-   *  and Hutter 2017), which settles short trainings. Default 'constant'. */
-  schedule?: 'constant' | 'cosine'
-  /** L2 penalty that joins the gradient, as torch.optim.Adam does; default 1e-4. */
-  weightDecay?: number
-  /** Orders the scans and draws the dropout; default 1. (The initial weights come with the network.) */
-  seed?: number
-  /** Scans that decide which epoch was best. Without them it is the one of the lowest training loss. */
-  validation?: Samples
-  /** One a class, or 'balanced' for N / (classes * samples of the class). Default: all scans count the same. */
-  classWeights?: readonly number[] | 'balanced'
-  /** Stop after this many epochs in a row that were no better. Default: never. */
-  patience?: number
-  /** Called after each epoch. */
-  onEpoch?: (entry: EpochReport) => void
-}
-
-/** One line of the history. */
-export interface EpochReport {
-  /** From 1. */
-  readonly epoch: number
-  /** Mean of the training loss over the epoch's steps, dropout included. */
-  readonly loss: number
-  readonly validationLoss?: number
-  readonly balancedAccuracy?: number
-  /** Of the last class against the others. */
-  readonly auc?: number
-  /** Time since the training began. */
-  readonly seconds: number
+/** A network and the epoch it is from. */
+export interface Kept {
+  readonly network: Network
+  readonly report: EpochReport
 }
 
 export interface TrainResult {
-  /** With the weights of the best epoch. */
+  /** With the weights of the best epoch by the metric that was chosen. */
   readonly network: Network
   readonly history: readonly EpochReport[]
   /** The best epoch's line. */
   readonly best: EpochReport
-  /** GPU memory of the training program, in bytes. */
+  /** The best by each metric that is known. */
+  readonly bestBy: Partial<Record<Metric, Kept>>
+  /** With the weights after the last epoch. */
+  readonly last: Network
+  /** GPU memory of training and evaluation, in bytes. */
   readonly memory: MemoryReport
 }
+
+/** Steps after which the host looks whether the loss is still a number, besides the end of each epoch. */
+const LOOK = 64
 
 /**
  * Trains a network. The network that is given stays as it is.
  *
- * A step is one run of one program: forward with batch statistics and dropout, backward, Adam, running statistics. The
- * scans are put into a new order each epoch; the last batch is filled up from the start of that order, so all steps have
- * the same shape and no scan is left out. The same network, scans, options and adapter give the same bits.
+ * A step is forward with batch statistics and dropout, backward, optimizer, running statistics. With `accumulate` the
+ * gradients of several batches are summed on the GPU before the optimizer steps: the loss is the mean over all their
+ * scans as if they were one batch, save that batch normalisation takes its statistics from each batch by itself. The
+ * scans are put into a new order each epoch. The same network, scans, options and adapter give the same bits, also when
+ * the training was ended at any time and goes on from its last checkpoint.
  *
  * @param data inputs [C, D, H, W] of the network, and classes
- * @throws InputError for scans or options that do not fit, and when the loss stops being a number (naming epoch and step)
+ * @throws InputError for scans or options that do not fit, or a checkpoint of another training
+ * @throws NonFiniteLossError when the loss stops being a number, saying where that began
  * @throws GpuError when the GPU has not enough memory or is lost
  */
 export async function train(gpu: Gpu, network: Network, data: Samples, options: TrainOptions): Promise<TrainResult> {
-  const start = performance.now()
   const settings = checkOptions(network, data, options)
+  refuseTooLarge(gpu, network, settings, options)
+  options.signal?.throwIfAborted()
   // A map of its own, because a network's weights on the GPU belong to its map.
   const own: Network = { description: network.description, weights: new Map(network.weights) }
-  const owned: Tensor[] = []
-  let trainer: Trainer | undefined
+  const { batch, classWeights } = settings
+  const { validation, prepare } = options
+  const trainer = await makeTrainer(gpu, own, data, settings, prepare)
   let evaluator: Evaluator | undefined
   try {
-    trainer = await makeTrainer(gpu, own, data, settings, owned)
-    const { validation, classWeights, batch } = settings
     if (validation) evaluator = await makeEvaluator(gpu, own, validation, { batch, classWeights })
-    return await loop(own, trainer, evaluator, settings, start)
+    const { resume, onCheckpoint } = options
+    const identity = resume || onCheckpoint ? identify(network, data, settings, options) : {}
+    return await loop(own, { trainer, evaluator, settings, options, identity })
   } finally {
-    trainer?.program.destroy()
     evaluator?.destroy()
-    release(gpu, owned)
+    trainer.destroy()
   }
 }
 
-type Settings = Required<Omit<TrainOptions, 'classWeights' | 'validation' | 'onEpoch'>> &
-  Pick<TrainOptions, 'validation' | 'onEpoch'> & { readonly classWeights: readonly number[] }
-
-function checkOptions(network: Network, data: Samples, options: TrainOptions): Settings {
-  const { epochs, batch = 8, learningRate = 1e-4, weightDecay = 1e-4, seed = 1 } = options
-  const { validation, onEpoch, patience = Number.POSITIVE_INFINITY, schedule = 'constant' } = options
-  const classes = classCount(network.description)
-  checkSamples(data, network.description, 'training')
-  if (validation) checkSamples(validation, network.description, 'validation')
-  const requireNumber = (name: string, value: number, least: number, whole: boolean) => {
-    if (value >= least && (!whole || Number.isInteger(value) || value === Number.POSITIVE_INFINITY)) return
-    throw new InputError(`${name} is ${value}, need a ${whole ? 'whole ' : ''}number of at least ${least}`)
-  }
-  requireNumber('epochs', Number.isFinite(epochs) ? epochs : Number.NaN, 1, true)
-  requireNumber('batch', batch, 1, true)
-  requireNumber('patience', patience, 1, true)
-  requireNumber('learningRate', learningRate, 0, false)
-  requireNumber('weightDecay', weightDecay, 0, false)
-  requireNumber('seed', seed, 0, true)
-  if (schedule !== 'constant' && schedule !== 'cosine') {
-    throw new InputError(`schedule is ${JSON.stringify(schedule)}, need 'constant' or 'cosine'`)
-  }
-  const given = options.classWeights ?? new Array<number>(classes).fill(1)
-  const classWeights = given === 'balanced' ? balancedClassWeights(data.labels, classes) : given
-  if (classWeights.length !== classes || !classWeights.every((w) => w >= 0 && Number.isFinite(w))) {
-    throw new InputError(`classWeights are [${classWeights.join(', ')}], need ${classes} numbers of at least 0`)
-  }
-  const size = Math.min(batch, data.tensors.length)
-  return { epochs, batch: size, learningRate, weightDecay, seed, validation, onEpoch, patience, schedule, classWeights }
-}
-
-interface Trainer {
-  readonly program: Program
-  /** Runs one epoch; the loss of each step. */
-  epoch(epoch: number): Promise<Float32Array>
-}
-
-/** @param owned gets the tensors to release in the end */
-async function makeTrainer(
-  gpu: Gpu,
-  network: Network,
-  { tensors, labels }: Samples,
-  { batch, learningRate, weightDecay, seed, classWeights, epochs, schedule }: Settings,
-  owned: Tensor[],
-): Promise<Trainer> {
-  const dropout = dropoutSeed(seed)
-  const built = buildNetwork(network, { batch, training: { seed: dropout } })
-  const truth = placeholder([batch], 'labels', 'u32')
-  const weights = constant([classWeights.length], Float32Array.from(classWeights), 'class weights')
-  const loss = crossEntropy(built.logits, truth, { weights })
-  const trainable = [...built.trainable.values()]
-  const gradients = backward(loss, trainable)
-  const counter = stepCounter()
-  const steps = trainable.map((tensor, k) => adam(tensor, gradients[k]!, { learningRate, weightDecay, counter }))
-  const kept = record(loss, counter, Math.ceil(tensors.length / batch))
-  const effects = [...built.effects, ...steps.map(({ node }) => node), kept.node, advance(dropout)]
-  owned.push(dropout, weights, kept.trace, ...built.parameters.values(), ...steps.flatMap(({ state }) => state))
-  const program = await compile(
-    gpu,
-    { trace: kept.trace },
-    { effects, runs: epochs * Math.ceil(tensors.length / batch) },
+function refuseTooLarge(gpu: Gpu, network: Network, { batch }: Settings, options: TrainOptions): void {
+  const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY
+  if (limit === Number.POSITIVE_INFINITY) return
+  const { total } = planTraining(gpu, network, options, batch)
+  if (total <= limit) return
+  const most = largestBatch(gpu, network, options, limit, batch)
+  const advice = most > 0 ? `batches of ${most} fit` : 'not even batches of one scan fit'
+  throw new InputError(
+    `training with batches of ${batch} needs ${megabytes(total)} of GPU memory, more than the ${megabytes(limit)} allowed; ${advice}`,
   )
-  const size = product(network.description.input)
-  const upload = new Float32Array(batch * size)
-  return {
-    program,
-    async epoch(epoch) {
-      if (schedule === 'cosine') {
-        const rate = learningRate * 0.5 * (1 + Math.cos((Math.PI * (epoch - 1)) / epochs))
-        for (const { node } of steps) program.setUniforms(node, adamUniforms({ learningRate: rate }))
-      }
-      let queued = 0
-      for (const chosen of batches(shuffled(tensors.length, seed, epoch), batch)) {
-        for (const [k, n] of chosen.entries()) upload.set(tensors[n]!, k * size)
-        program.write(built.input, upload)
-        program.write(
-          truth,
-          Uint32Array.from(chosen, (n) => labels[n]!),
-        )
-        program.run()
-        queued += upload.byteLength
-        if (queued > MOST_QUEUED_BYTES) {
-          await program.done()
-          queued = 0
-        }
-      }
-      return program.read(kept.trace)
-    },
-  }
 }
 
-async function loop(
-  network: Network,
-  { program, epoch: runEpoch }: Trainer,
-  evaluator: Evaluator | undefined,
-  { epochs, patience, onEpoch, learningRate }: Settings,
-  start: number,
-): Promise<TrainResult> {
-  const history: EpochReport[] = []
-  let best: { report: EpochReport; network: Network } | undefined
-  const advice = `lower the learning rate (${learningRate}) or check the scans for values that are not finite`
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    const losses = await runEpoch(epoch)
-    const step = losses.findIndex((value) => !Number.isFinite(value))
-    if (step >= 0) {
-      throw new InputError(
-        `the training loss is ${losses[step]} in epoch ${epoch}, step ${step + 1} of ${losses.length}: ${advice}`,
-      )
+interface Work {
+  readonly trainer: Trainer
+  readonly evaluator: Evaluator | undefined
+  readonly settings: Settings
+  readonly options: TrainOptions
+  readonly identity: Identity
+}
+
+async function loop(network: Network, { trainer, evaluator, settings, options, identity }: Work): Promise<TrainResult> {
+  const { signal, onCheckpoint, checkpointSteps = Number.POSITIVE_INFINITY } = options
+  const resumed = options.resume && readCheckpoint(options.resume, identity)
+  const start = performance.now() - 1000 * (resumed?.seconds ?? 0)
+  const history = [...(resumed?.history ?? [])]
+  const kept = new Map(resumed?.kept)
+  let from = resumed?.step ?? 0
+  if (resumed) trainer.restore(resumed.state, resumed.epochs, resumed.step)
+
+  const seconds = () => (performance.now() - start) / 1000
+  const checkpoint = async (step: number) => {
+    if (!onCheckpoint) return
+    const state = await trainer.capture()
+    await onCheckpoint(
+      writeCheckpoint({ identity, epochs: history.length, step, history, seconds: seconds(), state, kept }),
+    )
+  }
+  for (let epoch = history.length + 1; epoch <= settings.epochs && !isOver(history, settings); epoch++) {
+    const began = performance.now()
+    const idle = trainer.pace.idle()
+    let scans = 0
+    let otherwise = 0
+    trainer.pace.excuse()
+    for (let step = from; step < trainer.steps; step++) {
+      scans += await trainer.step(epoch, step)
+      const done = step + 1
+      const due = signal?.aborted || (done % checkpointSteps === 0 && done < trainer.steps)
+      if (!due && done % LOOK !== 0) continue
+      const paused = performance.now()
+      await trainer.losses(epoch, done)
+      if (due) await checkpoint(done)
+      signal?.throwIfAborted()
+      otherwise += due ? performance.now() - paused : 0
+      trainer.pace.excuse()
     }
+    from = 0
+    const losses = await trainer.losses(epoch, trainer.steps)
+    const taken = performance.now() - began - otherwise
     const evaluation = await evaluator?.evaluate()
     if (evaluation && !Number.isFinite(evaluation.loss)) {
-      throw new InputError(`the validation loss is ${evaluation.loss} after epoch ${epoch}: ${advice}`)
+      await refuseValidation(network, evaluation, { trainer, settings, options }, epoch)
     }
-    const report: EpochReport = {
+    history.push({
       epoch,
       loss: losses.reduce((a, b) => a + b, 0) / losses.length,
       ...(evaluation && {
@@ -220,19 +146,48 @@ async function loop(
         balancedAccuracy: evaluation.balancedAccuracy,
         auc: evaluation.auc,
       }),
-      seconds: (performance.now() - start) / 1000,
-    }
-    history.push(report)
-    onEpoch?.(report)
-    if (!best || judged(report) < judged(best.report)) {
-      best = { report, network: await networkFromParameters(network, (tensor) => program.read(tensor)) }
-    }
-    if (epoch - best.report.epoch >= patience) break
+      learningRate: trainer.rate(epoch, trainer.steps - 1),
+      seconds: seconds(),
+      waited: scans > 0 ? (trainer.pace.idle() - idle) / taken : 0,
+      scansPerSecond: (1000 * scans) / taken,
+    })
+    const wanted = new Set(Object.values(bestEpochs(history)).map((entry) => entry.epoch))
+    for (const known of kept.keys()) if (!wanted.has(known)) kept.delete(known)
+    if (wanted.has(epoch))
+      kept.set(epoch, (await networkFromParameters(network, (t) => trainer.programs[0]!.read(t))).weights)
+    options.onEpoch?.(history.at(-1)!)
+    await checkpoint(0)
+    signal?.throwIfAborted()
   }
-  return { network: best!.network, history, best: best!.report, memory: program.memory }
+  const { description } = network
+  const keptBy = (report: EpochReport): Kept => ({ report, network: { description, weights: kept.get(report.epoch)! } })
+  const bestBy = Object.fromEntries(
+    Object.entries(bestEpochs(history)).map(([metric, report]) => [metric, keptBy(report)]),
+  )
+  const best = (bestBy as TrainResult['bestBy'])[settings.metric]!
+  const programs = [...trainer.programs, ...(evaluator ? [evaluator.program] : [])]
+  const graphs = [...trainer.graphs, ...(evaluator ? [evaluator.graph] : [])]
+  return {
+    network: best.network,
+    history,
+    best: best.report,
+    bestBy,
+    last: { description, weights: weightsOf(await trainer.capture()) },
+    memory: totalMemory(programs, graphs),
+  }
 }
 
-/** What the best epoch has the lowest of. */
-function judged({ loss, validationLoss }: EpochReport): number {
-  return validationLoss ?? loss
+async function refuseValidation(
+  network: Network,
+  { loss }: Evaluation,
+  { trainer, settings, options }: Pick<Work, 'trainer' | 'settings' | 'options'>,
+  epoch: number,
+): Promise<never> {
+  const samples = options.validation!
+  const scans = await findInScans(samples, [...samples.labels.keys()])
+  const found = scans ?? (await findInWeights(network, (tensor) => trainer.programs[0]!.read(tensor), true))
+  const text = found?.text ?? 'the outputs are too large'
+  const advice = scans ? '' : `; lower the learning rate (${settings.learningRate})`
+  const message = `the validation loss is ${loss} after epoch ${epoch}: ${text}${advice}`
+  throw new NonFiniteLossError(message, epoch, trainer.steps, found?.scans ?? [], found?.layer ?? 'loss')
 }

@@ -3,6 +3,7 @@
  * hyper-parameters are uniforms, changed between runs by `program.setUniforms(node, adamUniforms({...}))`.
  */
 import { requireShape } from '../errors.ts'
+import '../shaders-optim.gen.ts'
 import {
   apply,
   type Constants,
@@ -26,7 +27,7 @@ export interface OptimizerStep {
 export interface StepCounter {
   /** The effect that counts. It runs once a run, before every step that uses the counter, without being named. */
   readonly node: Node
-  /** Parameter [4] = [t, 1 - beta1^t, 1 - beta2^t, 0] after t runs; write zeros to start again. */
+  /** Parameter [4] = [t, 1 - beta1^t, 1 - beta2^t, halted] after t runs; write zeros to start again. See watch(). */
   readonly state: Tensor
   /** The same values in this run, t counted from 1: an operand of the steps. */
   readonly value: Tensor
@@ -43,8 +44,10 @@ export interface SgdOptions {
   readonly weightDecay?: number
   /** Default 0. */
   readonly dampening?: number
-  /** Default: one of its own, when there is momentum. */
+  /** Default: one of its own. */
   readonly counter?: StepCounter
+  /** The state of another program's step of this parameter, to go on with: the two then share it. */
+  readonly state?: readonly Tensor[]
 }
 
 export interface AdamOptions {
@@ -62,6 +65,8 @@ export interface AdamOptions {
   readonly amsgrad?: boolean
   /** Default: one of its own. Give the steps of one program the same counter, made with the same betas. */
   readonly counter?: StepCounter
+  /** The state of another program's step of this parameter, to go on with: the two then share it. */
+  readonly state?: readonly Tensor[]
 }
 
 function requireBeta(name: string, value: number): void {
@@ -92,11 +97,20 @@ function requirePair(name: string, parameter: Tensor, gradient: Tensor): void {
 /** Natural logarithm of a decay rate; for 0 one whose powers vanish. */
 const logOf = (beta: number): number => (beta === 0 ? -100 : Math.log(beta))
 
-/** A step counter for Adam's bias correction (and SGD's first step). Defaults: beta1 0.9, beta2 0.999. */
-export function stepCounter({ beta1 = 0.9, beta2 = 0.999 }: { beta1?: number; beta2?: number } = {}): StepCounter {
+export interface CounterOptions {
+  /** Default 0.9. */
+  readonly beta1?: number
+  /** Default 0.999. */
+  readonly beta2?: number
+  /** The state of another program's counter, to count on; default: one of its own. */
+  readonly state?: Tensor
+}
+
+/** A step counter for Adam's bias correction (and SGD's first step). */
+export function stepCounter({ beta1 = 0.9, beta2 = 0.999, state: given }: CounterOptions = {}): StepCounter {
   requireBeta('beta1', beta1)
   requireBeta('beta2', beta2)
-  const state = makeParameter([4], undefined, 'step counter')
+  const state = given ?? makeParameter([4], undefined, 'step counter')
   const operation: Operation = {
     name: 'step_counter',
     effect: true,
@@ -113,12 +127,36 @@ export function stepCounter({ beta1 = 0.9, beta2 = 0.999 }: { beta1?: number; be
   return { node, state, value: node.outputs[0]!, beta1, beta2 }
 }
 
+/**
+ * The effect that halts a training: from the first run on in which `loss` is not a finite number, the optimizer steps of
+ * this counter change nothing, so that the weights stay what they were before that run and can be looked at.
+ * @param loss one element. @param state of a step counter; make the counter after this, so that it halts the same run
+ */
+export function watch(loss: Tensor, state: Tensor): Node {
+  requireShape(sizeOf(loss.shape) === 1, `watch: the loss must be one number, got ${formatShape(loss.shape)}`)
+  const operation: Operation = {
+    name: 'watch',
+    effect: true,
+    lower: () => [{ kernel: 'optim/watch', bind: { loss, state }, groups: [1, 1, 1] }],
+  }
+  return apply(operation, [loss, state], [])
+}
+
+/**
+ * Sums x over several runs in place: sum = x where `start` is 1, else sum + x.
+ * @param sum a parameter of x's shape. @param start [1], 1 in the first of the runs
+ */
+export function accumulate(sum: Tensor, x: Tensor, start: Tensor): Node {
+  requirePair('accumulate', sum, x)
+  return step('accumulate', 'optim/accumulate', { parameter: sum, gradient: x, start })
+}
+
 /** An effect of one dispatch over all elements of a parameter. */
 function step(
   name: string,
   kernel: string,
   operands: Readonly<Record<string, Tensor>> & { parameter: Tensor },
-  uniforms: Readonly<Record<string, number>>,
+  uniforms: Readonly<Record<string, number>> = {},
   constants: Constants = {},
 ): Node {
   const count = sizeOf(operands.parameter.shape)
@@ -173,12 +211,13 @@ export function sgd(parameter: Tensor, gradient: Tensor, options: SgdOptions): O
     !nesterov || (momentum > 0 && dampening === 0),
     `sgd: nesterov needs momentum above 0 and no dampening, got ${momentum} and ${dampening}`,
   )
-  if (momentum === 0) {
-    const node = step('sgd', 'optim/sgd', { parameter, gradient }, sgdUniforms({ learningRate, weightDecay }))
-    return { node, state: [] }
-  }
   const counter = options.counter ?? stepCounter()
-  const velocity = makeParameter(parameter.shape, undefined, 'velocity')
+  if (momentum === 0) {
+    const operands = { parameter, gradient, counter: counter.value }
+    const node = step('sgd', 'optim/sgd', operands, sgdUniforms({ learningRate, weightDecay }))
+    return { node, state: [counter.state] }
+  }
+  const velocity = options.state?.[0] ?? makeParameter(parameter.shape, undefined, 'velocity')
   const operands = { parameter, gradient, velocity, counter: counter.value }
   const uniforms = sgdUniforms({ learningRate, weightDecay, momentum, dampening })
   const node = step('sgd', 'optim/sgd_momentum', operands, uniforms, { NESTEROV: nesterov ? 1 : 0 })
@@ -199,15 +238,16 @@ export function adam(parameter: Tensor, gradient: Tensor, options: AdamOptions):
     counter.beta1 === beta1 && counter.beta2 === beta2,
     `adam: the counter was made for betas ${counter.beta1} and ${counter.beta2}, but the step has ${beta1} and ${beta2}`,
   )
-  const first = makeParameter(parameter.shape, undefined, 'first moment')
-  const second = makeParameter(parameter.shape, undefined, 'second moment')
+  const known = options.state ?? []
+  const first = known[0] ?? makeParameter(parameter.shape, undefined, 'first moment')
+  const second = known[1] ?? makeParameter(parameter.shape, undefined, 'second moment')
   const operands = { parameter, gradient, first, second, counter: counter.value }
   const uniforms = adamUniforms({ learningRate, weightDecay, beta1, beta2, epsilon })
   const constants = { DECOUPLED: decoupled ? 1 : 0 }
   if (!options.amsgrad) {
     return { node: step('adam', 'optim/adam', operands, uniforms, constants), state: [first, second, counter.state] }
   }
-  const largest = makeParameter(parameter.shape, undefined, 'largest second moment')
+  const largest = known[2] ?? makeParameter(parameter.shape, undefined, 'largest second moment')
   const node = step('adam', 'optim/adam_amsgrad', { ...operands, largest }, uniforms, constants)
   return { node, state: [first, second, largest, counter.state] }
 }

@@ -1,0 +1,89 @@
+/** voxplain convert: a network of any readable format as one of ours. */
+import type { Command } from 'commander'
+import { InputError } from '../io/errors.ts'
+import { readFileChecked, writeFileAtomic } from '../io/files.node.ts'
+import { classCount, type Network, withRecipe } from '../model/description.ts'
+import { type ImportOptions, saveNetwork } from '../model/format.ts'
+import { summarise } from '../model/summary.ts'
+import { describeRecipe, openNetwork } from './network.ts'
+import { listOption, shapeOption } from './options.ts'
+import { requireWritableFile } from './outputs.ts'
+import { makeReporter, type Terminal } from './terminal.ts'
+
+interface Options {
+  inputShape?: number[]
+  layers?: string
+  recipe?: string
+  classes?: string[]
+  json?: boolean
+}
+
+const WRITERS: Readonly<Record<string, (network: Network) => Uint8Array>> = {
+  '.safetensors': saveNetwork,
+}
+
+export function addConvert(program: Command, terminal: Terminal, finish: (code: number) => void): void {
+  program
+    .command('convert')
+    .description('turns a network of another framework into a file of ours')
+    .argument(
+      '<in>',
+      'PyTorch .pt, .pth, .pth.tar, .safetensors, a MAPS folder; Keras .h5, .keras; TensorFlow.js model.json',
+    )
+    .argument('<out>', `its ending says the format: ${Object.keys(WRITERS).join(', ')}`)
+    .option('--input-shape <CxDxHxW>', 'what the network takes, where the weights do not tell', shapeOption(4))
+    .option('--layers <file.json>', 'the layers that a state dict belongs to: {"input": [...], "layers": [...]}')
+    .option('--recipe <name|file.json>', "how scans become the network's input")
+    .option('--classes <names>', "names of the network's outputs, in order, with commas between", listOption)
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      '\nExample:\n  voxplain convert maps/split-0/best-loss/model.pth.tar network.safetensors --classes CN,AD\n',
+    )
+    .action(async (from: string, to: string, options: Options) => {
+      await convert(from, to, options, terminal)
+      finish(0)
+    })
+}
+
+async function convert(from: string, to: string, options: Options, terminal: Terminal): Promise<void> {
+  const reporter = makeReporter(terminal, options.json ?? false)
+  const ending = Object.keys(WRITERS).find((known) => to.toLowerCase().endsWith(known))
+  if (!ending) throw new InputError(`${to} must end in ${Object.keys(WRITERS).join(' or ')}, which says its format`)
+  const { network: read, notes } = await openNetwork(from, options.recipe, await importOptions(options))
+  const network = options.classes ? withClasses(read, options.classes) : read
+  await requireWritableFile(to)
+  const bytes = WRITERS[ending]!(network)
+  await writeFileAtomic(to, bytes)
+  for (const note of notes) reporter.note(note)
+  const { name, input, recipe } = network.description
+  const { parameters } = summarise(network)
+  reporter.document({ from, to, bytes: bytes.length, name, input, parameters, recipe, notes })
+  reporter.print(`${to}: network "${name}", input ${input.join(' x ')}, ${parameters.toLocaleString('en')} parameters`)
+  reporter.print(`recipe  ${describeRecipe(recipe)}`)
+}
+
+/** What the command line says about a state dict. */
+export async function importOptions({
+  inputShape,
+  layers,
+}: Pick<Options, 'inputShape' | 'layers'>): Promise<ImportOptions> {
+  return { ...(inputShape && { inputShape }), ...(layers !== undefined && { layers: await readLayers(layers) }) }
+}
+
+async function readLayers(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await readFileChecked(path)))
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new InputError(`--layers ${path} is not JSON (${error.message})`)
+    throw error
+  }
+}
+
+function withClasses(network: Network, classes: readonly string[]): Network {
+  const count = classCount(network.description)
+  if (classes.length !== count || new Set(classes).size < count) {
+    throw new InputError(`--classes ${classes.join(',')}: ${count} different names are needed, one for each output`)
+  }
+  return { ...network, description: withRecipe(network.description, { ...network.description.recipe, classes }) }
+}

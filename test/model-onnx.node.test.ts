@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compile } from '../src/engine/compile.ts'
+import { release } from '../src/engine/gpu.ts'
+import { buildNetwork } from '../src/model/build.ts'
+import type { Network } from '../src/model/description.ts'
+import { loadNetwork, saveNetwork } from '../src/model/format.ts'
+import { exportOnnx } from '../src/model/onnx-export.ts'
+import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
+
+const test = suite('ONNX networks')
+test.after(closeTestGpu)
+
+const fixture = (name: string): Promise<Uint8Array> => readFile(new URL(`fixtures/model/${name}`, import.meta.url))
+
+/** What onnxruntime gives (test/reference/onnx_models.py). */
+const expected: Record<string, { input: number[]; scores: number[] }> = JSON.parse(
+  new TextDecoder().decode(await fixture('onnx.json')),
+)
+
+/** The reference script's input. */
+function sample(count: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, k) => ((k * 7919) % 1009) / 1009)
+}
+
+async function logits(network: Network, x: Float32Array): Promise<Float32Array> {
+  const gpu = await testGpu()
+  const built = buildNetwork(network)
+  const program = await compile(gpu, { logits: built.logits }, { frozen: true })
+  program.write(built.input, x)
+  program.run()
+  const result = await program.read(built.logits)
+  program.destroy()
+  release(gpu, [...built.parameters.values()])
+  return result
+}
+
+for (const [name, { input, scores }] of Object.entries(expected)) {
+  test(`${name}, exported by PyTorch, gives onnxruntime's numbers, and so does our own export of it`, async () => {
+    const network = loadNetwork(await fixture(`onnx_${name}.onnx`), { name })
+    assert.equal(network.description.input, input)
+    const x = sample(input.reduce((a, b) => a * b, 1))
+    const first = await logits(network, x)
+    assertClose(first, scores, name, { relative: 1e-4, absolute: 1e-5 })
+    const again = loadNetwork(exportOnnx(network), { name })
+    assert.equal(again.description.recipe, network.description.recipe)
+    assertClose(await logits(again, x), first, `${name} exported`, { relative: 1e-6, absolute: 1e-7 })
+    // What was imported is a network like any other.
+    assert.equal(loadNetwork(saveNetwork(network)).description, network.description)
+  })
+}
+
+test.run()
