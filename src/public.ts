@@ -65,10 +65,10 @@ export {
 } from './io/nifti.ts'
 export { type Grid, resample, sameGrid } from './io/resample.ts'
 export { type Affine, type Volume, voxelSize, voxelToWorld } from './io/volume.ts'
-export { type ArchitectureOptions, architectures, initialise } from './model/architectures.ts'
+export { type ArchitectureOptions, architectureByName, architectures, initialise, networkFromJson } from './model/architectures.ts'
 export { type BuiltNetwork, buildNetwork, networkParameters } from './model/build.ts'
 export { type Network, type NetworkDescription, validateDescription, withRecipe } from './model/description.ts'
-export { type LoadOptions, loadNetwork, saveNetwork } from './model/format.ts'
+export { type ImportOptions, type LoadOptions, loadNetwork, saveNetwork } from './model/format.ts'
 export {
   applyRecipe,
   builtinRecipes,

@@ -5,7 +5,16 @@ import * as assert from 'uvu/assert'
 import { compile } from '../src/engine/compile.ts'
 import { ShapeError } from '../src/engine/errors.ts'
 import { multiply, subtract } from '../src/engine/ops/elementwise.ts'
-import { adam, adamUniforms, type OptimizerStep, sgd, sgdUniforms, stepCounter } from '../src/engine/ops/optimizer.ts'
+import {
+  accumulate,
+  adam,
+  adamUniforms,
+  type OptimizerStep,
+  sgd,
+  sgdUniforms,
+  stepCounter,
+  watch,
+} from '../src/engine/ops/optimizer.ts'
 import { constant, input, parameter, type Tensor } from '../src/engine/tensor.ts'
 import { assertClose, closeTestGpu, testGpu, values } from './support/evaluate.ts'
 import { adamReference, sgdReference } from './support/reference/optimizer.ts'
@@ -194,6 +203,56 @@ test('a training continues from saved state', async () => {
   assert.equal(await resumed.read(rest.p), await program.read(whole.p))
   program.destroy()
   resumed.destroy()
+})
+
+test('a loss that is no finite number halts all steps of its counter, from that run on', async () => {
+  const gpu = await testGpu()
+  for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    const loss = input([])
+    const state = parameter([4])
+    const halt = watch(loss, state)
+    const counter = stepCounter({ state })
+    const weights = [1, 2, 3, 4].map((v) => parameter([3], new Float32Array(3).fill(v)))
+    const g = input([3])
+    const steps = [
+      adam(weights[0]!, g, { learningRate: 0.1, counter }),
+      adam(weights[1]!, g, { learningRate: 0.1, counter, amsgrad: true }),
+      sgd(weights[2]!, g, { learningRate: 0.1, counter }),
+      sgd(weights[3]!, g, { learningRate: 0.1, counter, momentum: 0.5 }),
+    ]
+    const program = await compile(gpu, {}, { effects: [halt, ...steps.map(({ node }) => node)] })
+    program.write(g, Float32Array.of(1, 1, 1))
+    const run = async (value: number) => {
+      program.write(loss, Float32Array.of(value))
+      program.run()
+      return Promise.all(weights.map(async (tensor) => [...(await program.read(tensor))]))
+    }
+    const first = await run(3e38)
+    first.forEach((list, k) => {
+      assert.ok(list.every((v) => v < k + 1))
+    })
+    assert.equal(await run(bad), first, `a loss of ${bad}`)
+    assert.equal(await run(1), first, `after a loss of ${bad}`)
+    assert.equal([...(await program.read(state))].at(-1), 1)
+    program.destroy()
+  }
+})
+
+test('sums over runs start anew where they are told to', async () => {
+  const gpu = await testGpu()
+  const total = parameter([70], values(70, 3))
+  const x = input([70])
+  const start = input([1])
+  const program = await compile(gpu, {}, { effects: [accumulate(total, x, start)] })
+  const runs = [values(70, 4), values(70, 5), values(70, 6)]
+  for (const [k, list] of [...runs, runs[0]!].entries()) {
+    program.write(x, list)
+    program.write(start, Float32Array.of(k % 3 === 0 ? 1 : 0))
+    program.run()
+    const expected = list.map((_, i) => runs.slice(0, (k % 3) + 1).reduce((sum, own) => sum + own[i]!, 0))
+    assertClose(await program.read(total), expected, `run ${k}`)
+  }
+  program.destroy()
 })
 
 test('refuses what cannot be optimised', () => {

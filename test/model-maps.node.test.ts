@@ -91,12 +91,19 @@ test('convert takes what the file does not say from its options', async () => {
   assert.match(run.err, /no input recipe/)
   assert.equal(loadNetwork(new Uint8Array(await readFile(to))).description.recipe.classes, ['CN', 'AD'])
   assert.is((await voxplain('inspect', from, '--input-shape', shape)).code, 0)
+  // To ONNX and back.
+  const onnx = await place.file('bare.onnx')
+  assert.is((await voxplain('convert', to, onnx)).code, 0)
+  assert.is((await voxplain('convert', onnx, to)).code, 0)
+  const again = loadNetwork(new Uint8Array(await readFile(to)))
+  const found = await outputsOf(again, referenceInput(input))
+  assertClose(found.logits, logits['torch_legacy.pth'], 'logits', { relative: 1e-5, absolute: 1e-5 })
   assertRefused(
     await voxplain('convert', from, to, '--input-shape', shape, '--classes', 'a,b,c'),
     2,
     '2 different names',
   )
-  assertRefused(await voxplain('convert', from, `${to}.txt`), 2, 'must end in .safetensors')
+  assertRefused(await voxplain('convert', from, `${to}.txt`), 2, 'must end in .safetensors or .onnx')
   const broken = await place.file('layers.json', new TextEncoder().encode('{'))
   assertRefused(await voxplain('convert', from, to, '--layers', broken), 2, 'layers.json is not JSON')
 })

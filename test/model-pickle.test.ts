@@ -108,6 +108,29 @@ test('damage is told apart', () => {
   rejects(() => read(0x80, 9, '.'), /protocol 9/)
 })
 
+test('files made to keep us busy are refused in good time', () => {
+  const start = performance.now()
+  const ordered: PickleHooks = { global: () => () => new Map(), persistent: () => null }
+  const times = (count: number, ...parts: (string | number)[]) => {
+    const one = pickle(...parts)
+    return Uint8Array.from({ length: count * one.length }, (_, k) => one[k % one.length]!)
+  }
+  const run = (...parts: Uint8Array[]) =>
+    readPickle(Uint8Array.from(parts.flatMap((part) => Array.from(part))), ordered)
+  // One long list, made into a dictionary again and again.
+  const pairs = [pickle(']q', 0, ')0K', 1, 'K', 2, 0x86, 'q', 1, '0('), times(50000, 'h', 1), pickle('e0')]
+  rejects(() => run(...pairs, times(50000, 'ca\nb\nh', 0, 0x85, 'R0'), pickle('N.')), /more than 1000000 steps/)
+  rejects(() => run(times(1_000_001, ']')), /more than 1000000 steps/)
+  rejects(() => run(pickle('T', 0, 0, 32, 0), times(2 ** 21, 0)), /text of 2097152 bytes/)
+  // A dictionary whose every wrapper is itself.
+  const name = (text: string) => ['X', text.length, 0, 0, 0, text]
+  const keys = ['model', 'state_dict', 'net', 'network'].flatMap((key) => [...name(key), 'h', 0])
+  const rest = Array.from({ length: 10000 }, (_, k) => ['M', k & 255, k >> 8, 'N']).flat()
+  const self = pickle(0x80, 2, '}q', 0, '(', ...keys, ...rest, 'u.')
+  rejects(() => loadNetwork(zipSync({ 'a/data.pkl': self }, { level: 0 })), /no state_dict; it holds a dictionary of/)
+  assert.ok(performance.now() - start < 5000)
+})
+
 /** A checkpoint {'w': tensor} over a storage of four floats. */
 function checkpoint(offset: number, shape: readonly number[], stride: readonly number[], count = 4): Uint8Array {
   const numbers = (list: readonly number[]) => [

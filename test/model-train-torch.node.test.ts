@@ -145,7 +145,6 @@ for (const [name, expected] of Object.entries(fixture.cases)) {
     )
     const evaluated = difference(await logitsOf(gpu, { ...own, weights: theirs }, samples), decode(expected.logits))
     const both = difference(await logitsOf(gpu, { ...own, weights: trained }, samples), decode(expected.logits))
-    process.stdout.write(`${process.env.SHOW ? `${name}: ${worst} ${heaviest} ${evaluated} ${both}\n` : ''}`)
     assert.is(weights.length, trained.size)
     assert.ok(worst < 1e-4, `losses differ by ${worst}`)
     assert.ok(heaviest[1] < 1e-3, `${heaviest[0]} differs by ${heaviest[1]}`)

@@ -2,8 +2,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
-import { initialise, posterCnn } from '../src/model/architectures.ts'
-import { type Network, validateDescription } from '../src/model/description.ts'
+import { initialise } from '../src/model/architectures.ts'
+import { validateDescription } from '../src/model/description.ts'
 import {
   accuracy,
   areaUnderRoc,
@@ -15,7 +15,8 @@ import {
 import { inMemory, type Samples, type TrainOptions, train } from '../src/model/train.ts'
 import { balancedClassWeights, balancedDraw, batches, shuffled } from '../src/model/train-data.ts'
 import { makeEvaluator } from '../src/model/train-evaluate.ts'
-import { assertClose, closeTestGpu, testGpu, values } from './support/evaluate.ts'
+import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
+import { toyNetwork, toySamples, VOXELS } from './support/training.ts'
 
 const metrics = suite('metrics')
 
@@ -108,24 +109,8 @@ data('balanced class weights', () => {
 
 data.run()
 
-const SHAPE = [1, 8, 6, 10]
-const VOXELS = 480
-
-/** Noise, and for class 1 a bright corner. */
-function toy(count: number, seed: number, signal = 1): Samples {
-  const labels = Array.from({ length: count }, (_, n) => n % 2)
-  const tensors = labels.map((label, n) =>
-    values(VOXELS, seed + n).map((v, i) => 0.5 * v + (label === 1 && i % 10 < 4 ? signal : 0)),
-  )
-  return inMemory(tensors, labels)
-}
-
 const tensorsOf = async ({ count, load }: Samples): Promise<Float32Array[]> =>
   Promise.all(Array.from({ length: count }, (_, n) => load(n)))
-
-function network(options: { dropout?: number } = {}): Network {
-  return initialise(posterCnn({ inputShape: SHAPE, channels: [3, 4], dropout: 0.2, ...options }), 5)
-}
 
 const OPTIONS: TrainOptions = { epochs: 6, batch: 4, learningRate: 1e-2, seed: 3 }
 
@@ -135,12 +120,12 @@ training.after(closeTestGpu)
 training('loss falls, and a class that differs is learned; the network given is not changed', async () => {
   const gpu = await testGpu()
   const before = gpu.counters.bytes
-  const start = network()
+  const start = toyNetwork()
   const copy = [...start.weights].map(([name, { data }]) => [name, [...data]])
   const seen: number[] = []
-  const result = await train(gpu, start, toy(14, 10), {
+  const result = await train(gpu, start, toySamples(14, 10), {
     ...OPTIONS,
-    validation: toy(9, 500),
+    validation: toySamples(9, 500),
     onEpoch: ({ epoch }) => seen.push(epoch),
   })
   const { history, best } = result
@@ -158,8 +143,8 @@ training('loss falls, and a class that differs is learned; the network given is 
 
 training('the best network is the one of the best epoch', async () => {
   const gpu = await testGpu()
-  const validation = toy(8, 500, 0.3)
-  const { network: kept, best } = await train(gpu, network(), toy(8, 10, 0.3), { ...OPTIONS, validation })
+  const validation = toySamples(8, 500, 0.3)
+  const { network: kept, best } = await train(gpu, toyNetwork(), toySamples(8, 10, 0.3), { ...OPTIONS, validation })
   const evaluator = await makeEvaluator(gpu, kept, validation, { batch: 3 })
   const { loss, auc, probabilities } = await evaluator.evaluate()
   evaluator.destroy()
@@ -171,8 +156,8 @@ training('the best network is the one of the best epoch', async () => {
 training('two runs give the same bits; another seed others', async () => {
   const gpu = await testGpu()
   const run = async (seed: number) => {
-    const options = { ...OPTIONS, epochs: 2, seed, validation: toy(3, 500) }
-    const { network: trained, history } = await train(gpu, network(), toy(7, 10), options)
+    const options = { ...OPTIONS, epochs: 2, seed, validation: toySamples(3, 500) }
+    const { network: trained, history } = await train(gpu, toyNetwork(), toySamples(7, 10), options)
     const bits = [...trained.weights].map(([name, { data }]) => [name, [...new Uint32Array(data.slice().buffer)]])
     return { bits, losses: history.map(({ loss, validationLoss }) => [loss, validationLoss]) }
   }
@@ -188,8 +173,8 @@ training('running statistics move a tenth of the way to those of the scans', asy
     { name: 'flatten', type: 'flatten' },
     { name: 'output', type: 'dense', units: 2 },
   ]
-  const description = validateDescription({ ...network().description, layers })
-  const samples = toy(4, 10)
+  const description = validateDescription({ ...toyNetwork().description, layers })
+  const samples = toySamples(4, 10)
   const all = (await tensorsOf(samples)).flatMap((tensor) => [...tensor])
   const mean = all.reduce((a, b) => a + b, 0) / all.length
   const variance = all.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (all.length - 1)
@@ -200,8 +185,8 @@ training('running statistics move a tenth of the way to those of the scans', asy
 
 training('stops after `patience` epochs that were no better', async () => {
   const gpu = await testGpu()
-  const constantData = toy(4, 10, 0)
-  const { history, best } = await train(gpu, network({ dropout: 0 }), constantData, {
+  const constantData = toySamples(4, 10, 0)
+  const { history, best } = await train(gpu, toyNetwork({ dropout: 0 }), constantData, {
     ...OPTIONS,
     epochs: 30,
     learningRate: 0.05,
@@ -215,7 +200,7 @@ training('what does not fit is refused', async () => {
   const gpu = await testGpu()
   const refused = async (samples: Samples, options: Partial<TrainOptions>, pattern: RegExp) => {
     try {
-      await train(gpu, network(), samples, { ...OPTIONS, ...options })
+      await train(gpu, toyNetwork(), samples, { ...OPTIONS, ...options })
     } catch (error) {
       assert.instance(error, InputError)
       return assert.match((error as Error).message, pattern)
@@ -225,20 +210,28 @@ training('what does not fit is refused', async () => {
   await refused(inMemory([], []), {}, /at least one/)
   await refused(inMemory([new Float32Array(VOXELS)], [2]), {}, /label 2.*0 to 1/)
   await refused(inMemory([new Float32Array(7)], [0]), {}, /scan 0 has 7 values.*480/)
-  await refused({ ...toy(2, 1), names: ['only one'] }, {}, /1 names/)
-  await refused(toy(2, 1), { epochs: 0 }, /epochs is 0/)
-  await refused(toy(2, 1), { epochs: Number.POSITIVE_INFINITY }, /epochs/)
-  await refused(toy(2, 1), { batch: 1.5 }, /batch is 1.5/)
-  await refused(toy(2, 1), { learningRate: Number.NaN }, /learningRate/)
-  await refused(toy(2, 1), { classWeights: [1] }, /need 2 numbers/)
-  await refused(toy(2, 1), { optimizer: { kind: 'sgd', nesterov: true } }, /nesterov needs momentum/)
-  await refused(toy(2, 1), { optimizer: { kind: 'adam', beta1: 1 } }, /beta1 is 1/)
-  await refused(toy(2, 1), { schedule: { kind: 'step', epochs: 0 } }, /schedule is/)
-  await refused(toy(2, 1), { accumulate: 0 }, /accumulate is 0/)
-  await refused(toy(2, 1), { last: 'all' as 'drop' }, /last is "all".*fill, drop, small/)
-  await refused(toy(2, 1), { metric: 'auc' }, /needs scans for validation/)
-  await refused(toy(2, 1), { metric: 'auc', validation: toy(1, 3) }, /scans of the last class and of others/)
-  await refused(toy(2, 1), { validation: inMemory([new Float32Array(1)], [3]) }, /validation: scan 0 has label 3/)
+  await refused({ ...toySamples(2, 1), names: ['only one'] }, {}, /1 names/)
+  await refused(toySamples(2, 1), { epochs: 0 }, /epochs is 0/)
+  await refused(toySamples(2, 1), { epochs: Number.POSITIVE_INFINITY }, /epochs/)
+  await refused(toySamples(2, 1), { batch: 1.5 }, /batch is 1.5/)
+  await refused(toySamples(2, 1), { learningRate: Number.NaN }, /learningRate/)
+  await refused(toySamples(2, 1), { classWeights: [1] }, /need 2 numbers/)
+  await refused(toySamples(2, 1), { optimizer: { kind: 'sgd', nesterov: true } }, /nesterov needs momentum/)
+  await refused(toySamples(2, 1), { optimizer: { kind: 'adam', beta1: 1 } }, /beta1 is 1/)
+  await refused(toySamples(2, 1), { schedule: { kind: 'step', epochs: 0 } }, /schedule is/)
+  await refused(toySamples(2, 1), { accumulate: 0 }, /accumulate is 0/)
+  await refused(toySamples(2, 1), { last: 'all' as 'drop' }, /last is "all".*fill, drop, small/)
+  await refused(toySamples(2, 1), { metric: 'auc' }, /needs scans for validation/)
+  await refused(
+    toySamples(2, 1),
+    { metric: 'auc', validation: toySamples(1, 3) },
+    /scans of the last class and of others/,
+  )
+  await refused(
+    toySamples(2, 1),
+    { validation: inMemory([new Float32Array(1)], [3]) },
+    /validation: scan 0 has label 3/,
+  )
 })
 
 training.run()

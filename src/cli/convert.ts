@@ -4,6 +4,7 @@ import { InputError } from '../io/errors.ts'
 import { readFileChecked, writeFileAtomic } from '../io/files.node.ts'
 import { classCount, type Network, withRecipe } from '../model/description.ts'
 import { type ImportOptions, saveNetwork } from '../model/format.ts'
+import { exportOnnx } from '../model/onnx-export.ts'
 import { summarise } from '../model/summary.ts'
 import { describeRecipe, openNetwork } from './network.ts'
 import { listOption, shapeOption } from './options.ts'
@@ -20,15 +21,16 @@ interface Options {
 
 const WRITERS: Readonly<Record<string, (network: Network) => Uint8Array>> = {
   '.safetensors': saveNetwork,
+  '.onnx': exportOnnx,
 }
 
 export function addConvert(program: Command, terminal: Terminal, finish: (code: number) => void): void {
   program
     .command('convert')
-    .description('turns a network of another framework into a file of ours')
+    .description('turns a network of any readable format into one of ours, or ONNX')
     .argument(
       '<in>',
-      'PyTorch .pt, .pth, .pth.tar, .safetensors, a MAPS folder; Keras .h5, .keras; TensorFlow.js model.json',
+      'PyTorch .pt, .pth, .pth.tar, .safetensors, a MAPS folder; Keras .h5, .keras; TensorFlow.js model.json; ONNX',
     )
     .argument('<out>', `its ending says the format: ${Object.keys(WRITERS).join(', ')}`)
     .option('--input-shape <CxDxHxW>', 'what the network takes, where the weights do not tell', shapeOption(4))

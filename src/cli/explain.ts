@@ -57,7 +57,7 @@ export function addExplain(program: Command, terminal: Terminal, finish: (code: 
   const command = program
     .command('explain')
     .description('maps of what the network needs to see for its decision')
-    .argument('<network>', 'voxplain .safetensors or Keras .h5, .hdf5')
+    .argument('<network>', '.safetensors, ONNX, PyTorch, Keras, TensorFlow.js, or a MAPS folder')
     .argument('<scans...>', 'NIfTI volumes, .nii or .nii.gz')
     .requiredOption('--out <folder>', 'where to write; made if it is missing')
     .addOption(new Option('--method <name>', 'how to explain').choices(['mask']).default('mask'))

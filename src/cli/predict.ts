@@ -21,7 +21,7 @@ export function addPredict(program: Command, terminal: Terminal, finish: (code: 
   program
     .command('predict')
     .description('class probabilities and logits of scans')
-    .argument('<network>', 'voxplain .safetensors or Keras .h5, .hdf5')
+    .argument('<network>', '.safetensors, ONNX, PyTorch, Keras, TensorFlow.js, or a MAPS folder')
     .argument('<scans...>', 'NIfTI volumes, .nii or .nii.gz')
     .option('--recipe <name|file.json>', "how scans become the network's input; default: the network's own")
     .option('--memory-limit <bytes>', 'refuse to use more GPU memory, e.g. 800MB', bytesOption)

@@ -49,7 +49,7 @@ export function addTune(program: Command, terminal: Terminal, finish: (code: num
   program
     .command('tune')
     .description('measures which kernels are fastest here for a network, and remembers them')
-    .argument('<network>', 'voxplain .safetensors or Keras .h5, .hdf5')
+    .argument('<network>', '.safetensors, ONNX, PyTorch, Keras, TensorFlow.js, or a MAPS folder')
     .addOption(new Option('--program <name>', 'for what').choices(Object.keys(programs)).default('mask'))
     .addOption(new Option('--batch <scans>', 'scans at a time').default(1).argParser(integerOption(1, 1024)))
     .addOption(new Option('--seconds <s>', 'nothing new is begun after').default(60).argParser(numberOption(0)))

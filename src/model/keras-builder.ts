@@ -26,6 +26,7 @@ export interface Builder {
 export function makeBuilder(input: Sizes, layout: Layout): Builder {
   const shapes = new Map<string, Sizes>([['input', input]])
   const layers: Layer[] = []
+  const earlier = new Set<string>()
   const weights = new Map<string, Weight>()
   return {
     layout,
@@ -34,13 +35,13 @@ export function makeBuilder(input: Sizes, layout: Layout): Builder {
     add(wanted, type, inputs, attributes = {}) {
       let name = wanted
       for (let k = 1; shapes.has(name); k++) name = `${wanted}_${k}`
-      const earlier = new Set(layers.map((l) => l.name))
       const layer = readLayer({ name, type, inputs, ...attributes }, earlier, 'input')
       const { shape } = layerShape(
         layer,
         inputs.map((i) => shapes.get(i)!),
       )
       layers.push(layer)
+      earlier.add(name)
       shapes.set(name, shape)
       return name
     },

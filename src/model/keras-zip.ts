@@ -1,6 +1,6 @@
 /**
- * Keras 3 archives (.keras): a zip of config.json and model.weights.h5, whose groups are named by the class of each
- * layer and its number among those of its class. Format: keras/src/saving/saving_lib.py.
+ * Keras archives (.keras, of Keras 3 and tf_keras from 2.15 on): a zip of config.json and model.weights.h5, whose groups
+ * are named by the class of each layer and its number among those of its class. Format: keras/src/saving/saving_lib.py.
  */
 import { InputError } from '../io/errors.ts'
 import type { Network } from './description.ts'
@@ -13,8 +13,8 @@ import { isZip, openZip, type Zip } from './zip.ts'
 
 const CONFIG = 'config.json'
 const WEIGHTS = 'model.weights.h5'
-/** Groups of layers: Keras 3, and Keras 2.12 to 2.15. */
-const CONTAINERS = ['layers', '_layer_checkpoint_dependencies']
+/** The group of all layers. */
+const LAYERS = 'layers'
 
 export function isKerasZip(bytes: Uint8Array): boolean {
   if (!isZip(bytes)) return false
@@ -32,8 +32,9 @@ export function importKerasZip(bytes: Uint8Array, recipe?: Recipe): Network {
   if (!zip.names.includes(WEIGHTS))
     throw new InputError(`the archive has no ${WEIGHTS}; sharded weights are not supported`)
   const root = openHdf5(zip.read(WEIGHTS))
-  const container = CONTAINERS.map((name) => root.group(name)).find((group) => group !== undefined)
-  if (!container) throw new InputError(`its ${WEIGHTS} has no group "${CONTAINERS[0]}"`)
+  const container = root.group(LAYERS)
+  if (!container)
+    throw new InputError(`its ${WEIGHTS} has no group "${LAYERS}"; save the model with Keras 2.15 or later`)
   const groups = groupNames(config)
   return buildKeras(
     config,

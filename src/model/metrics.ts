@@ -54,6 +54,8 @@ export function balancedAccuracy(matrix: readonly (readonly number[])[]): number
  * @param values may be infinite, not NaN
  */
 export function midranks(values: ArrayLike<number>): number[] {
+  const bad = Array.prototype.findIndex.call(values, (v: number) => Number.isNaN(v))
+  if (bad >= 0) throw new InputError(`value ${bad} of ${values.length} is NaN and has no rank`)
   // Not by difference: that of two equal infinities is NaN.
   const order = Array.from({ length: values.length }, (_, n) => n).sort(
     (a, b) => Number(values[a]! > values[b]!) - Number(values[a]! < values[b]!),

@@ -8,13 +8,14 @@ import { type ImportOptions, loadNetwork } from './format.ts'
 import { type MapsFacts, readMaps } from './maps.ts'
 import { externalBeside } from './onnx-files.node.ts'
 import { isOwn, loadNamed } from './own-format.ts'
+import { plainRecipe, type Recipe } from './recipe.ts'
 import { importTfjs, isTfjs, tfjsPaths } from './tfjs.ts'
 
 export interface FoundNetwork {
   readonly network: Network
   /** The file with its weights (or its model.json). */
   readonly file: string
-  /** Whether a recipe came with it or was given: voxplain's own files and MAPS have one. */
+  /** Whether a recipe came with it or was given: voxplain's own files have one, MAPS may. */
   readonly hasRecipe: boolean
 }
 
@@ -51,15 +52,16 @@ async function readFolder(path: string, options: ImportOptions): Promise<FoundNe
 }
 
 /** Down to the first split and its best-loss. */
-async function findCheckpoint(folder: string): Promise<string | undefined> {
+async function findCheckpoint(folder: string, depth = 1): Promise<string | undefined> {
   if (await isFile(join(folder, CHECKPOINT))) return join(folder, CHECKPOINT)
+  if (depth === MAPS_DEPTH) return undefined
   const names = await readdir(folder)
   const number = (name: string) => Number(/\d+$/.exec(name)?.[0] ?? 0)
   const splits = names.filter((name) => /^(split|fold)-\d+$/.test(name)).sort((a, b) => number(a) - number(b))
   const selections = names.filter((name) => /^best-/.test(name)).sort()
   for (const name of [...splits, 'best-loss', ...selections]) {
     const below = join(folder, name)
-    const found = (await isFolder(below)) ? await findCheckpoint(below) : undefined
+    const found = (await isFolder(below)) ? await findCheckpoint(below, depth + 1) : undefined
     if (found) return found
   }
   return undefined
@@ -69,8 +71,13 @@ async function readCheckpoint(path: string, options: ImportOptions): Promise<Fou
   const facts = await findMaps(path)
   const bytes = await readFileChecked(path)
   const network = loadNetwork(bytes, { name: path, external: externalBeside(path), ...facts, ...options })
-  const recipe = options.recipe ?? facts.recipe
-  return { network, file: path, hasRecipe: recipe !== undefined || isOwn(bytes) }
+  const given = (options.recipe ?? facts.recipe) !== undefined || isOwn(bytes)
+  return { network, file: path, hasRecipe: given || !isAssumed(network.description.recipe) }
+}
+
+/** The recipe of files that have none; ONNX files may carry one of ours. */
+function isAssumed(recipe: Recipe): boolean {
+  return JSON.stringify(recipe) === JSON.stringify(plainRecipe(recipe.classes.length))
 }
 
 /** What the maps.json above a checkpoint says; nothing where there is none. */

@@ -107,6 +107,7 @@ export const clip: Convert = (call, g) => {
     return Math.min(Math.max(given, -FLOAT_MAX), FLOAT_MAX)
   }
   const [low, high] = [bound(1, 'min', -FLOAT_MAX), bound(2, 'max', FLOAT_MAX)]
+  if (low === -FLOAT_MAX && high === FLOAT_MAX) return x
   if (low === 0 && high === FLOAT_MAX) return g.add(call.name, 'relu', [x])
   return g.add(call.name, 'clamp', [x], { low, high })
 }
@@ -124,24 +125,6 @@ export const hardSigmoid: Convert = (call, g) =>
 export const hardSwish: Convert = (call, g) => {
   const x = liveInput(call, 0)
   return g.add(call.name, 'multiply', [x, hardSigmoidOf(x, 1 / 6, 0.5, `${call.name}_gate`, g)])
-}
-
-/** Gelu in its tanh form, x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2. https://arxiv.org/abs/1606.08415 */
-export const gelu: Convert = (call, g) => {
-  if (call.text('approximate', 'none') !== 'tanh') {
-    throw new InputError(
-      'its exact form needs the error function, which no layer has; export it with approximate = "tanh"',
-    )
-  }
-  const x = liveInput(call, 0)
-  const step = (part: string, type: LayerType, inputs: Live[], attributes = {}) =>
-    g.add(`${call.name}_${part}`, type, inputs, attributes)
-  const root = Math.sqrt(2 / Math.PI)
-  const square = step('square', 'multiply', [x, x])
-  const slope = step('slope', 'scale', [square], { factor: 0.044715 * root, offset: root })
-  const tanh = step('tanh', 'tanh', [step('argument', 'multiply', [x, slope])])
-  const gate = step('gate', 'scale', [tanh], { factor: 0.5, offset: 0.5 })
-  return g.add(call.name, 'multiply', [x, gate])
 }
 
 function notSupported(c: Fixed, x: Live): InputError {

@@ -22,8 +22,9 @@ type Attributes = Readonly<Record<string, AttributeValue>>
 
 /** Collects the nodes and tensors of one layer. */
 interface Writer {
-  /** Sizes of the layer's first input for one sample. */
+  /** Sizes of the layer's first input, and of its output, for one sample. */
   readonly from: Sizes
+  readonly to: Sizes
   /** Name of the layer's weight. */
   weight(name: string): string
   /** Adds a tensor of one number and returns its name. */
@@ -108,9 +109,10 @@ const writers: { readonly [T in LayerType]?: Write<T> } = {
     w.node('Clip', [x, w.number('low', l.low), w.number('high', l.high)])
   },
   scale(l, [x], w) {
-    if (l.factor === 1) return void w.node('Add', [x, w.number('offset', l.offset)])
-    const isShifted = l.offset !== 0
-    const product = w.node('Mul', [x, w.number('factor', l.factor)], {}, isShifted ? 'product' : undefined)
+    const [isScaled, isShifted] = [l.factor !== 1, l.offset !== 0 || l.factor === 1]
+    const product = isScaled
+      ? w.node('Mul', [x, w.number('factor', l.factor)], {}, isShifted ? 'product' : undefined)
+      : x
     if (isShifted) w.node('Add', [product, w.number('offset', l.offset)])
   },
   softmax: simple('Softmax', { axis: 1 }),
@@ -120,11 +122,21 @@ const writers: { readonly [T in LayerType]?: Write<T> } = {
   },
   maxPool3d(l, [x], w) {
     const isZero = l.padValue === 'zero' && pads(l.padding).some((n) => n > 0)
-    const attributes = { ...window(l), dilations: l.dilation, ceil_mode: Number(l.ceilMode) }
-    if (!isZero) return void w.node('MaxPool', [x], attributes)
     const { front, back } = l.padding
-    const margins = w.integers('margins', [0, 0, ...front, 0, 0, ...back])
-    w.node('MaxPool', [w.node('Pad', [x, margins], {}, 'padded')], { ...attributes, pads: [0, 0, 0, 0, 0, 0] })
+    // What the last window reaches beyond the padding is written out: runtimes round up by different rules.
+    const beyond = back.map((n, k) => {
+      const reach = (w.to[k + 1]! - 1) * l.stride[k]! + l.dilation[k]! * (l.kernel[k]! - 1) + 1
+      return Math.max(reach - w.from[k + 1]! - front[k]! - n, 0)
+    })
+    const ends = back.map((n, k) => n + beyond[k]!)
+    const attributes = { ...window(l), dilations: l.dilation }
+    if (!isZero) {
+      w.node('MaxPool', [x], { ...attributes, pads: [...front, ...ends] })
+      return
+    }
+    const padded = w.node('Pad', [x, w.integers('margins', [0, 0, ...front, 0, 0, ...ends])], {}, 'padded')
+    // A Clip without bounds changes nothing, but keeps onnxruntime from fusing the two, after which its zeros never win.
+    w.node('MaxPool', [w.node('Clip', [padded], {}, 'apart')], { ...attributes, pads: [0, 0, 0, 0, 0, 0] })
   },
   avgPool3d: (l, [x], w) => {
     const flags = { ceil_mode: Number(l.ceilMode), count_include_pad: Number(l.countIncludePad) }
@@ -189,12 +201,13 @@ export function exportOnnx({ description, weights, residual }: Network): Uint8Ar
     const behind = layer && shape[0]! > 1 ? sizes.get(layer.name)!.length - 1 : 0
     tensors.push(tensorProto(`weight:${name}`, [...shape, ...new Array<number>(behind).fill(1)], data))
   }
-  for (const { layer } of shapes) {
+  for (const { layer, shape } of shapes) {
     const write = writers[layer.type] as Write<LayerType> | undefined
     if (!write) throw new InputError(`layer "${layer.name}" (${layer.type}) has no operator in ONNX`)
     const part = (name: string) => `part:${layer.name}:${name}`
     const w: Writer = {
       from: sizes.get(layer.inputs[0]!)!,
+      to: shape,
       weight: (name) => `weight:${layer.name}.${name}`,
       number(name, value) {
         tensors.push(tensorProto(part(name), [], Float32Array.of(value)))

@@ -1,7 +1,8 @@
 /** The ONNX operators that become layers, by name. */
 import { InputError } from '../io/errors.ts'
 import * as arithmetic from './onnx-arithmetic.ts'
-import { type Call, type Graph, type Live, liveInput, shortList } from './onnx-graph.ts'
+import { erf, gelu } from './onnx-gelu.ts'
+import { type Call, fixedInput, type Graph, type Live, liveInput } from './onnx-graph.ts'
 import * as shapes from './onnx-shapes.ts'
 import { isFloatType } from './onnx-tensor.ts'
 import { averagePool, conv, convTranspose, globalPool, maxPool } from './onnx-windows.ts'
@@ -14,7 +15,7 @@ const same: Convert = (call) => liveInput(call, 0)
 /** A dropout layer where the rate is known, so that training goes on as it was. */
 const dropout: Convert = (call, g) => {
   if (call.outputs[1]) throw new InputError('its second output (the mask) is used; that is not supported')
-  const rate = shortList(call, 1, 'ratio')?.[0] ?? call.number('ratio', 0.5)
+  const rate = fixedInput(call, 1, 'ratio')?.read()[0] ?? call.number('ratio', 0.5)
   if (!(rate > 0 && rate <= 0.999)) return liveInput(call, 0)
   return g.add(call.name, 'dropout', [liveInput(call, 0)], { rate: Number(rate.toPrecision(6)) })
 }
@@ -36,9 +37,10 @@ export const operators: Readonly<Record<string, Convert>> = {
   Div: arithmetic.divide,
   Dropout: dropout,
   Elu: arithmetic.activation('elu', (call) => ({ alpha: call.number('alpha', 1) })),
+  Erf: erf,
   Flatten: shapes.flatten,
   Gather: shapes.gather,
-  Gelu: arithmetic.gelu,
+  Gelu: gelu,
   Gemm: arithmetic.gemm,
   GlobalAveragePool: globalPool('globalAvgPool'),
   GlobalMaxPool: globalPool('globalMaxPool'),

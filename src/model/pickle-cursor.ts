@@ -25,6 +25,8 @@ export interface PickleCursor {
 /** PyTorch's magic number has 10 bytes. */
 const LONGEST_INTEGER = 64
 const LONGEST_LINE = 4096
+/** Texts of a checkpoint are names. */
+const LONGEST_TEXT = 2 ** 20
 
 /** @throws InputError (by each reader) when the bytes end before the value does */
 export function makeCursor(bytes: Uint8Array, start: number): PickleCursor {
@@ -51,6 +53,12 @@ export function makeCursor(bytes: Uint8Array, start: number): PickleCursor {
     if (width === 2) return view.getUint16(from, true)
     return width === 4 ? view.getUint32(from, true) : Number(view.getBigUint64(from, true))
   }
+  const text = (length: number): Uint8Array => {
+    if (length > LONGEST_TEXT && length <= bytes.length - at) {
+      throw new InputError(`the pickle has a text of ${length} bytes; that is no checkpoint`)
+    }
+    return slice(length)
+  }
   const slice = (length: number): Uint8Array => {
     const from = take(length)
     return bytes.subarray(from, from + length)
@@ -76,8 +84,8 @@ export function makeCursor(bytes: Uint8Array, start: number): PickleCursor {
     },
     float64: () => view.getFloat64(take(8), false),
     bytes: slice,
-    latin: (length) => Array.from(slice(length), (byte) => String.fromCharCode(byte)).join(''),
-    utf8: (length) => decode(slice(length)),
+    latin: (length) => Array.from(text(length), (byte) => String.fromCharCode(byte)).join(''),
+    utf8: (length) => decode(text(length)),
     line,
     integerLine() {
       const text = line()

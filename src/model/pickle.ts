@@ -16,8 +16,8 @@ export interface PickleHooks {
   persistent(id: unknown): unknown
 }
 
-/** A checkpoint of a hundred thousand arrays takes less. */
-const MOST_STEPS = 5_000_000
+/** A checkpoint of thousands of arrays takes less; what would take longer is there to keep us busy. */
+const MOST_STEPS = 1_000_000
 
 interface Machine {
   readonly read: PickleCursor
@@ -25,9 +25,17 @@ interface Machine {
   readonly stack: unknown[]
   readonly marks: number[]
   readonly memo: Map<number, unknown>
+  /** Work done so far, in opcodes; calls count their arguments as well. */
+  steps: number
 }
 
 type Step = (m: Machine) => void
+
+function spend(m: Machine, steps: number): void {
+  m.steps += steps
+  if (m.steps > MOST_STEPS)
+    throw new InputError(`the pickle takes more than ${MOST_STEPS} steps; that is no checkpoint`)
+}
 
 function pop({ stack, marks }: Machine): unknown {
   if (stack.length <= (marks.at(-1) ?? 0)) throw new InputError('the pickle is damaged: it takes from an empty stack')
@@ -102,6 +110,8 @@ const reduce: Step = (m) => {
   const args = pop(m)
   const callable = pop(m)
   if (typeof callable !== 'function' || !Array.isArray(args)) throw refusal('call what is no function')
+  // A long list may be stored once and handed over many times.
+  for (const arg of args) if (Array.isArray(arg)) spend(m, arg.length)
   m.stack.push((callable as PickleFunction)(args))
 }
 
@@ -250,10 +260,9 @@ const STOP = code('.')
  */
 export function readPickle(bytes: Uint8Array, hooks: PickleHooks, start = 0): { value: unknown; end: number } {
   const read = makeCursor(bytes, start)
-  const machine: Machine = { read, hooks, stack: [], marks: [], memo: new Map() }
-  for (let steps = 0; ; steps++) {
-    if (steps > MOST_STEPS)
-      throw new InputError(`the pickle takes more than ${MOST_STEPS} steps; that is no checkpoint`)
+  const machine: Machine = { read, hooks, stack: [], marks: [], memo: new Map(), steps: 0 }
+  for (;;) {
+    spend(machine, 1)
     const opcode = read.uint(1)
     if (opcode === STOP) return { value: pop(machine), end: read.position() }
     const step = STEPS.get(opcode)

@@ -66,20 +66,24 @@ export function importTfjs(files: TfjsFiles, recipe?: Recipe): Network {
   const model = topology.model_config === undefined ? topology : readObject(topology.model_config, 'model_config')
   tfjsPaths(json)
   const weights = readManifest(json.weightsManifest, files)
-  const names = [...weights.keys()]
+  const names = namesByLayer(weights)
   return buildKeras(
     JSON.stringify(model),
-    ({ layer }) => {
-      const own = names.filter((name) => ownerOf(name) === layer)
-      return handOut(own, (name) => weights.get(name)!)
-    },
+    ({ layer }) => handOut(names.get(layer) ?? [], (name) => weights.get(name)!),
     recipe,
   )
 }
 
 /** dense_1/kernel belongs to dense_1; names of layers may have slashes themselves. */
-function ownerOf(name: string): string {
-  return name.slice(0, Math.max(0, name.lastIndexOf('/')))
+function namesByLayer(weights: ReadonlyMap<string, Weight>): Map<string, string[]> {
+  const names = new Map<string, string[]>()
+  for (const name of weights.keys()) {
+    const layer = name.slice(0, Math.max(0, name.lastIndexOf('/')))
+    const own = names.get(layer)
+    if (own) own.push(name)
+    else names.set(layer, [name])
+  }
+  return names
 }
 
 /** All weights by name, in the manifest's order, which is Keras' own. */

@@ -72,11 +72,14 @@ function readArchive(bytes: Uint8Array, zip: Zip): TorchFile {
     zip.read(pickled),
     hooksFor((id) => storageOf(id)),
   )
+  // Tensors share storages, which may be compressed.
+  const stored = new Map<string, Uint8Array>()
   return {
     value,
     budget: bytes.length,
     storage: ({ key, element, count }) => {
-      const data = zip.read(`${folder}data/${key}`)
+      const data = stored.get(key) ?? zip.read(`${folder}data/${key}`)
+      stored.set(key, data)
       const width = ELEMENTS[element]!.width
       if (data.length < count * width) {
         throw new InputError(

@@ -10,8 +10,8 @@ import { isTorchTensor, type TorchTensor, tensorValues } from './torch-tensor.ts
 const WRAPPERS = ['model', 'state_dict', 'model_state_dict', 'model_state', 'net', 'network', 'weights', 'params']
 /** What wrappers of a module (DataParallel, compile, Lightning) put in front of every name. */
 const PREFIXES = ['module.', '_orig_mod.', 'model.', 'net.', 'network.']
-/** Wrappers inside wrappers that are looked into. */
-const DEEPEST = 4
+/** Arrays of a network; there is more work in each than in a byte. */
+const MOST_ARRAYS = 10000
 
 /** Counts batches in training; no network needs it. */
 const BOOKKEEPING = /(^|\.)num_batches_tracked$/
@@ -21,8 +21,9 @@ const BOOKKEEPING = /(^|\.)num_batches_tracked$/
  * @throws InputError when there is no state dict in it, or its tensors are damaged
  */
 export function torchState(file: TorchFile): Map<string, Weight> {
-  const tensors = findState(file.value, 0)
+  const tensors = findState(file.value, new Set())
   if (!tensors) throw new InputError(`the checkpoint has no state_dict; it holds ${describe(file.value)}`)
+  if (tensors.size > MOST_ARRAYS) throw new InputError(`it has ${tensors.size} arrays, more than ${MOST_ARRAYS}`)
   let room = file.budget
   const weights = new Map<string, Weight>()
   for (const [name, tensor] of tensors) {
@@ -33,14 +34,16 @@ export function torchState(file: TorchFile): Map<string, Weight> {
   return plainNames(weights)
 }
 
-function findState(value: unknown, depth: number): Map<string, TorchTensor> | undefined {
-  if (!(value instanceof Map) || depth > DEEPEST) return undefined
+/** @param seen where it has looked: dictionaries may hold themselves */
+function findState(value: unknown, seen: Set<unknown>): Map<string, TorchTensor> | undefined {
+  if (!(value instanceof Map) || seen.has(value)) return undefined
+  seen.add(value)
   const tensors = [...value].filter(
     (entry): entry is [string, TorchTensor] => typeof entry[0] === 'string' && isTorchTensor(entry[1]),
   )
   if (tensors.length > 0) return new Map(tensors)
   for (const name of WRAPPERS) {
-    const found = findState(value.get(name), depth + 1)
+    const found = findState(value.get(name), seen)
     if (found) return found
   }
   return undefined
@@ -56,6 +59,7 @@ function describe(value: unknown): string {
 
 /** Names without the prefixes that all of them have, and without bookkeeping. */
 export function plainNames(weights: ReadonlyMap<string, Weight>): Map<string, Weight> {
+  if (weights.size > MOST_ARRAYS) throw new InputError(`it has ${weights.size} arrays, more than ${MOST_ARRAYS}`)
   let entries = [...weights].filter(([name]) => !BOOKKEEPING.test(name))
   const shared = () =>
     PREFIXES.find((prefix) => entries.length > 0 && entries.every(([name]) => name.startsWith(prefix)))

@@ -19,7 +19,7 @@ export interface TrainingPlan extends MemoryReport {
  */
 export function planTraining(gpu: Gpu, network: Network, options: StepOptions, batch: number): TrainingPlan {
   // Weights of a map of its own, so that the plan leaves nothing behind.
-  const own: Network = { description: network.description, weights: new Map(network.weights) }
+  const own: Network = { ...network, weights: new Map(network.weights) }
   const classWeights = new Array<number>(classCount(network.description)).fill(1)
   const settings = { ...options, learningRate: 0, weightDecay: 0, seed: 0, classWeights }
   const shared = makeShared(own, settings, 1)

@@ -60,7 +60,7 @@ export async function train(gpu: Gpu, network: Network, data: Samples, options: 
   refuseTooLarge(gpu, network, settings, options)
   options.signal?.throwIfAborted()
   // A map of its own, because a network's weights on the GPU belong to its map.
-  const own: Network = { description: network.description, weights: new Map(network.weights) }
+  const own: Network = { ...network, weights: new Map(network.weights) }
   const { batch, classWeights } = settings
   const { validation, prepare } = options
   const trainer = await makeTrainer(gpu, own, data, settings, prepare)
@@ -159,8 +159,7 @@ async function loop(network: Network, { trainer, evaluator, settings, options, i
     await checkpoint(0)
     signal?.throwIfAborted()
   }
-  const { description } = network
-  const keptBy = (report: EpochReport): Kept => ({ report, network: { description, weights: kept.get(report.epoch)! } })
+  const keptBy = (report: EpochReport): Kept => ({ report, network: { ...network, weights: kept.get(report.epoch)! } })
   const bestBy = Object.fromEntries(
     Object.entries(bestEpochs(history)).map(([metric, report]) => [metric, keptBy(report)]),
   )
@@ -172,7 +171,7 @@ async function loop(network: Network, { trainer, evaluator, settings, options, i
     history,
     best: best.report,
     bestBy,
-    last: { description, weights: weightsOf(await trainer.capture()) },
+    last: { ...network, weights: weightsOf(await trainer.capture()) },
     memory: totalMemory(programs, graphs),
   }
 }

@@ -30,7 +30,7 @@ const LOCAL = 0x04034b50
 const FULL = 0xffffffff
 const MOST_FILES = 65536
 /** Trained values hardly compress: what unpacks to more than this is no network. */
-const MOST_EXPANSION = 100
+const MOST_EXPANSION = 20
 const SMALL = 2 ** 24
 
 export function isZip(bytes: Uint8Array): boolean {
