@@ -2,7 +2,7 @@
 import type { Volume } from '../src/io/volume.ts'
 import { posterCnn } from '../src/model/architectures.ts'
 import type { NetworkDescription } from '../src/model/description.ts'
-import type { Recipe } from '../src/model/recipe.ts'
+import type { Recipe } from '../src/model/recipe/recipe.ts'
 
 export const CLASSES: readonly string[] = ['CN', 'AD']
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { MaskResult } from '../src/explain/mask.ts'
 import { bar, fact, facts, figure, type Html, html, lineChart, page, table } from '../src/io/page.ts'
 import { summarise } from '../src/model/summary.ts'
-import type { TrainResult } from '../src/model/train.ts'
+import type { TrainResult } from '../src/model/training/train.ts'
 import type { PhantomRow } from '../src/phantom/write.node.ts'
 import { GREY, LOST, type RegionDensity, timesChance } from './demo-measure.ts'
 

@@ -18,9 +18,9 @@ import { formatTsv } from '../src/io/tsv.ts'
 import type { Volume } from '../src/io/volume.ts'
 import { initialise } from '../src/model/architectures.ts'
 import type { Network } from '../src/model/description.ts'
-import { loadNetwork, saveNetwork } from '../src/model/format.ts'
-import { areaUnderRoc, argmax, balancedAccuracy, confusionMatrix } from '../src/model/metrics.ts'
-import { applyRecipe } from '../src/model/recipe.ts'
+import { areaUnderRoc, argmax, balancedAccuracy, confusionMatrix } from '../src/model/evaluation/metrics.ts'
+import { loadNetwork, saveNetwork } from '../src/model/formats/format.ts'
+import { applyRecipe } from '../src/model/recipe/recipe.ts'
 import {
   type EpochReport,
   inMemory,
@@ -28,7 +28,7 @@ import {
   type TrainOptions,
   type TrainResult,
   train,
-} from '../src/model/train.ts'
+} from '../src/model/training/train.ts'
 import { phantomCohort } from '../src/phantom/cohort.ts'
 import { type PhantomRow, writePhantom } from '../src/phantom/write.node.ts'
 import { concentration, meanVolume, regionDensities, timesChance } from './demo-measure.ts'

@@ -65,10 +65,16 @@ export {
 } from './io/nifti.ts'
 export { type Grid, resample, sameGrid } from './io/resample.ts'
 export { type Affine, type Volume, voxelSize, voxelToWorld } from './io/volume.ts'
-export { type ArchitectureOptions, architectureByName, architectures, initialise, networkFromJson } from './model/architectures.ts'
+export {
+  type ArchitectureOptions,
+  architectureByName,
+  architectures,
+  initialise,
+  networkFromJson,
+} from './model/architectures.ts'
 export { type BuiltNetwork, buildNetwork, networkParameters } from './model/build.ts'
 export { type Network, type NetworkDescription, validateDescription, withRecipe } from './model/description.ts'
-export { type ImportOptions, type LoadOptions, loadNetwork, saveNetwork } from './model/format.ts'
+export { type ImportOptions, type LoadOptions, loadNetwork, saveNetwork } from './model/formats/format.ts'
 export {
   applyRecipe,
   builtinRecipes,
@@ -77,7 +83,7 @@ export {
   plainRecipe,
   type Recipe,
   readRecipe,
-} from './model/recipe.ts'
+} from './model/recipe/recipe.ts'
 export { summarise } from './model/summary.ts'
 export {
   type EpochReport,
@@ -87,5 +93,5 @@ export {
   type TrainOptions,
   type TrainResult,
   train,
-} from './model/train.ts'
+} from './model/training/train.ts'
 export { type PhantomCohort, type PhantomOptions, type PhantomSubject, phantomCohort } from './phantom/cohort.ts'

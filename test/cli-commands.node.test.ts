@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { makeProgress } from '../src/cli/progress.ts'
 import { readVolumeFile } from '../src/io/files.node.ts'
 import { sameGrid } from '../src/io/resample.ts'
-import { loadNetwork } from '../src/model/format.ts'
+import { loadNetwork } from '../src/model/formats/format.ts'
 import { assertRefused, makePlace, type Place, SIZE, tinyScan, voxplain } from './support/cli.ts'
 
 const test = suite('command line')

@@ -8,7 +8,7 @@ import { exitCode, forEachScan } from '../src/cli/scans.ts'
 import { makeReporter } from '../src/cli/terminal.ts'
 import { GpuError } from '../src/engine/errors.ts'
 import { writeVolume } from '../src/io/nifti.ts'
-import { readSafetensors, writeSafetensors } from '../src/model/safetensors.ts'
+import { readSafetensors, writeSafetensors } from '../src/model/formats/safetensors.ts'
 import { assertRefused, makePlace, type Place, tinyScan, voxplain } from './support/cli.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/model/${name}`, import.meta.url))

@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readVolumeFile } from '../src/io/files.node.ts'
 import { parseTsv } from '../src/io/tsv.ts'
-import { loadNetwork } from '../src/model/format.ts'
+import { loadNetwork } from '../src/model/formats/format.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const out = mkdtempSync(join(tmpdir(), 'voxplain-demo-'))

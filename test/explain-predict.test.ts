@@ -8,7 +8,7 @@ import { InputError } from '../src/io/errors.ts'
 import type { Volume } from '../src/io/volume.ts'
 import { architectures, initialise } from '../src/model/architectures.ts'
 import { type Network, validateDescription } from '../src/model/description.ts'
-import { applyRecipe } from '../src/model/recipe.ts'
+import { applyRecipe } from '../src/model/recipe/recipe.ts'
 import { assertClose, closeTestGpu, testGpu, values } from './support/evaluate.ts'
 
 const test = suite('predict')

@@ -2,13 +2,13 @@
 import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { barChart } from '../src/io/chart-bar.ts'
-import { boxChart } from '../src/io/chart-box.ts'
-import { heatMap } from '../src/io/chart-heat.ts'
-import { lineChart, rocChart } from '../src/io/chart-line.ts'
-import { inkOn, seriesColour } from '../src/io/chart-palette.ts'
-import { scatterChart } from '../src/io/chart-scatter.ts'
-import { fitText, textWidth, wrapText } from '../src/io/chart-svg.ts'
+import { barChart } from '../src/io/chart/chart-bar.ts'
+import { boxChart } from '../src/io/chart/chart-box.ts'
+import { heatMap } from '../src/io/chart/chart-heat.ts'
+import { lineChart, rocChart } from '../src/io/chart/chart-line.ts'
+import { inkOn, seriesColour } from '../src/io/chart/chart-palette.ts'
+import { scatterChart } from '../src/io/chart/chart-scatter.ts'
+import { fitText, textWidth, wrapText } from '../src/io/chart/chart-svg.ts'
 
 const test = suite('charts')
 

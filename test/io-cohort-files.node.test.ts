@@ -2,9 +2,9 @@
 import { mkdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import * as assert from 'uvu/assert'
-import type { Cohort } from '../src/io/cohort.ts'
-import { openCheckedCohort } from '../src/io/cohort-check.node.ts'
-import { openCohort, type ScanSource } from '../src/io/cohort-files.node.ts'
+import type { Cohort } from '../src/io/cohort/cohort.ts'
+import { openCheckedCohort } from '../src/io/cohort/cohort-check.node.ts'
+import { openCohort, type ScanSource } from '../src/io/cohort/cohort-files.node.ts'
 import { folderSuite, put, refuses, table } from './support/cohort-files.ts'
 
 const test = folderSuite('finding scans')

@@ -1,7 +1,7 @@
 /** Patterns of paths: what they stand for, and which are refused. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { completePattern, expandPattern, type PatternRow, type PatternStep } from '../src/io/cohort-pattern.ts'
+import { completePattern, expandPattern, type PatternRow, type PatternStep } from '../src/io/cohort/cohort-pattern.ts'
 import { fails } from './support/cohort.ts'
 
 const test = suite('patterns of scans')

@@ -1,9 +1,9 @@
 /** Checks of a cohort's files by what their headers said: there, each once, all on one grid. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { checkCohort } from '../src/io/cohort-check.ts'
-import type { ScanFacts } from '../src/io/cohort-check-scans.ts'
-import { describeGrid, gridDifferences } from '../src/io/grid-difference.ts'
+import { checkCohort } from '../src/io/cohort/cohort-check.ts'
+import type { ScanFacts } from '../src/io/cohort/cohort-check-scans.ts'
+import { describeGrid, gridDifferences } from '../src/io/cohort/grid-difference.ts'
 import { assertProblems, cohortOf, problemsOf } from './support/cohort.ts'
 
 const test = suite('scans of cohorts')

@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { decodeTable, parseTable } from '../src/io/cohort/table.ts'
 import { InputError } from '../src/io/errors.ts'
-import { decodeTable, parseTable } from '../src/io/table.ts'
 
 const test = suite('cohort tables')
 

@@ -1,10 +1,10 @@
 /** Cohorts: classes from labels, covariates as numbers, and every check of the rows. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { classIndex, leaveOut, parseCohort } from '../src/io/cohort.ts'
-import { checkCohort, dropMissing, requireSound } from '../src/io/cohort-check.ts'
-import { compareNatural, orderClasses, parseLabelMapping } from '../src/io/cohort-labels.ts'
-import { covariateMeans, fillCovariates, readCovariates } from '../src/io/covariates.ts'
+import { classIndex, leaveOut, parseCohort } from '../src/io/cohort/cohort.ts'
+import { checkCohort, dropMissing, requireSound } from '../src/io/cohort/cohort-check.ts'
+import { compareNatural, orderClasses, parseLabelMapping } from '../src/io/cohort/cohort-labels.ts'
+import { covariateMeans, fillCovariates, readCovariates } from '../src/io/cohort/covariates.ts'
 import { assertProblems, cohortOf, fails, problems } from './support/cohort.ts'
 
 const test = suite('cohorts')

@@ -1,7 +1,7 @@
 /** Folders of splits. */
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { readSplitFolder } from '../src/io/split-files.node.ts'
+import { readSplitFolder } from '../src/io/cohort/split-files.node.ts'
 import { folderSuite, put, refuses } from './support/cohort-files.ts'
 
 const test = folderSuite('split folders')

@@ -20,7 +20,7 @@ import {
 } from '../src/model/architectures.ts'
 import { buildNetwork } from '../src/model/build.ts'
 import { layerShapes, type Network, type NetworkDescription } from '../src/model/description.ts'
-import { plainRecipe } from '../src/model/recipe.ts'
+import { plainRecipe } from '../src/model/recipe/recipe.ts'
 import { summarise } from '../src/model/summary.ts'
 import { assertClose, closeTestGpu, testGpu, values } from './support/evaluate.ts'
 import { densenetReference, resnetReference, type WeightsByName } from './support/reference/skip-networks.ts'

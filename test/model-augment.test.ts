@@ -6,8 +6,8 @@ import { dropoutSeed } from '../src/engine/ops/dropout.ts'
 import { input } from '../src/engine/tensor.ts'
 import { InputError } from '../src/io/errors.ts'
 import type { Volume } from '../src/io/volume.ts'
-import { augmentInput, readAugmentation } from '../src/model/augment.ts'
-import { applyRecipe, inputShape, plainRecipe } from '../src/model/recipe.ts'
+import { applyRecipe, inputShape, plainRecipe } from '../src/model/recipe/recipe.ts'
+import { augmentInput, readAugmentation } from '../src/model/training/augment.ts'
 import { closeTestGpu, testGpu } from './support/evaluate.ts'
 
 const test = suite('augmentation of inputs')

@@ -3,13 +3,13 @@ import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
-import { binaryMetrics } from '../src/model/binary-metrics.ts'
-import { bootstrapIntervals, quantile } from '../src/model/bootstrap.ts'
-import { calibration } from '../src/model/calibration.ts'
-import { contrastSamples, defaultContrasts, parseContrast } from '../src/model/contrast.ts'
-import { evaluatePredictions } from '../src/model/evaluation.ts'
-import { evaluationRows, formatEstimate } from '../src/model/evaluation-table.ts'
-import { areaUnderRoc, midranks } from '../src/model/metrics.ts'
+import { binaryMetrics } from '../src/model/evaluation/binary-metrics.ts'
+import { bootstrapIntervals, quantile } from '../src/model/evaluation/bootstrap.ts'
+import { calibration } from '../src/model/evaluation/calibration.ts'
+import { contrastSamples, defaultContrasts, parseContrast } from '../src/model/evaluation/contrast.ts'
+import { evaluatePredictions } from '../src/model/evaluation/evaluation.ts'
+import { evaluationRows, formatEstimate } from '../src/model/evaluation/evaluation-table.ts'
+import { areaUnderRoc, midranks } from '../src/model/evaluation/metrics.ts'
 import {
   classesDescribed,
   describePredictions,
@@ -17,10 +17,10 @@ import {
   type Predictions,
   parsePredictions,
   predictionRow,
-} from '../src/model/predictions.ts'
+} from '../src/model/evaluation/predictions.ts'
+import { linearFit } from '../src/model/evaluation/regression.ts'
+import { compareAucs, delongAuc, rocCurve } from '../src/model/evaluation/roc.ts'
 import { uniformStream } from '../src/model/random.ts'
-import { linearFit } from '../src/model/regression.ts'
-import { compareAucs, delongAuc, rocCurve } from '../src/model/roc.ts'
 
 const test = suite('evaluation')
 const near = (a: number | undefined, b: number, tolerance = 1e-12) =>

@@ -4,8 +4,8 @@ import { unzipSync, zipSync } from 'fflate'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
-import { loadNetwork } from '../src/model/format.ts'
-import { importTfjs, tfjsPaths } from '../src/model/tfjs.ts'
+import { loadNetwork } from '../src/model/formats/format.ts'
+import { importTfjs, tfjsPaths } from '../src/model/formats/tfjs.ts'
 import { tfjsOf } from './support/tfjs.ts'
 
 const test = suite('damaged foreign networks')

@@ -6,7 +6,7 @@ import { release } from '../src/engine/gpu.ts'
 import { InputError } from '../src/io/errors.ts'
 import { buildNetwork } from '../src/model/build.ts'
 import type { Network } from '../src/model/description.ts'
-import { loadNetwork, saveNetwork } from '../src/model/format.ts'
+import { loadNetwork, saveNetwork } from '../src/model/formats/format.ts'
 import { summarise } from '../src/model/summary.ts'
 import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
 

@@ -2,9 +2,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
-import { importOnnx, readOnnxGraph } from '../src/model/onnx.ts'
-import { exportOnnx } from '../src/model/onnx-export.ts'
-import { block, integer, join } from '../src/model/onnx-write.ts'
+import { importOnnx, readOnnxGraph } from '../src/model/formats/onnx.ts'
+import { exportOnnx } from '../src/model/formats/onnx-export.ts'
+import { block, integer, join } from '../src/model/formats/onnx-write.ts'
 import { buildOnnx, floats, integers, type ModelSpec } from './support/onnx-build.ts'
 import { onnxZoo } from './support/onnx-zoo.ts'
 

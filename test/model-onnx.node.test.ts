@@ -5,8 +5,8 @@ import { compile } from '../src/engine/compile.ts'
 import { release } from '../src/engine/gpu.ts'
 import { buildNetwork } from '../src/model/build.ts'
 import type { Network } from '../src/model/description.ts'
-import { loadNetwork, saveNetwork } from '../src/model/format.ts'
-import { exportOnnx } from '../src/model/onnx-export.ts'
+import { loadNetwork, saveNetwork } from '../src/model/formats/format.ts'
+import { exportOnnx } from '../src/model/formats/onnx-export.ts'
 import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
 
 const test = suite('ONNX networks')

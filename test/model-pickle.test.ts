@@ -3,11 +3,11 @@ import { zipSync } from 'fflate'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
-import { loadNetwork } from '../src/model/format.ts'
-import { type PickleHooks, readPickle } from '../src/model/pickle.ts'
-import { readTorchFile } from '../src/model/torch-file.ts'
-import { torchState } from '../src/model/torch-state.ts'
-import { openZip } from '../src/model/zip.ts'
+import { loadNetwork } from '../src/model/formats/format.ts'
+import { type PickleHooks, readPickle } from '../src/model/formats/pickle.ts'
+import { readTorchFile } from '../src/model/formats/torch-file.ts'
+import { torchState } from '../src/model/formats/torch-state.ts'
+import { openZip } from '../src/model/formats/zip.ts'
 
 const test = suite('pickles and archives')
 

@@ -4,7 +4,14 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
 import { type Volume, voxelToWorld } from '../src/io/volume.ts'
-import { applyRecipe, inputShape, invertRecipe, leftRightAxis, plainRecipe, readRecipe } from '../src/model/recipe.ts'
+import {
+  applyRecipe,
+  inputShape,
+  invertRecipe,
+  leftRightAxis,
+  plainRecipe,
+  readRecipe,
+} from '../src/model/recipe/recipe.ts'
 
 const test = suite('sizes and scalings of recipes')
 

@@ -12,7 +12,7 @@ import {
   plainRecipe,
   type Recipe,
   readRecipe,
-} from '../src/model/recipe.ts'
+} from '../src/model/recipe/recipe.ts'
 
 const test = suite('input recipes')
 

@@ -3,9 +3,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
 import { initialise, smallCnn } from '../src/model/architectures.ts'
-import { loadNetwork, saveNetwork } from '../src/model/format.ts'
-import { builtinRecipes } from '../src/model/recipe.ts'
-import { readSafetensors, writeSafetensors } from '../src/model/safetensors.ts'
+import { loadNetwork, saveNetwork } from '../src/model/formats/format.ts'
+import { readSafetensors, writeSafetensors } from '../src/model/formats/safetensors.ts'
+import { builtinRecipes } from '../src/model/recipe/recipe.ts'
 
 const test = suite('safetensors and the network format')
 

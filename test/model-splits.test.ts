@@ -2,10 +2,17 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Cohort, parseCohort, participantKey } from '../src/io/cohort.ts'
+import { type Cohort, parseCohort, participantKey } from '../src/io/cohort/cohort.ts'
 import { InputError } from '../src/io/errors.ts'
-import { splitsFromColumn, splitsFromLists } from '../src/model/split-given.ts'
-import { findLeaks, holdOut, participantsOf, requireNoLeaks, type Split, stratifiedFolds } from '../src/model/splits.ts'
+import { splitsFromColumn, splitsFromLists } from '../src/model/training/split-given.ts'
+import {
+  findLeaks,
+  holdOut,
+  participantsOf,
+  requireNoLeaks,
+  type Split,
+  stratifiedFolds,
+} from '../src/model/training/splits.ts'
 
 const test = suite('splits')
 

@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { binaryMetrics, countBinary } from '../src/model/binary-metrics.ts'
-import { calibration, wilsonInterval } from '../src/model/calibration.ts'
-import { normalCdf, normalQuantile, studentCdf, studentQuantile } from '../src/model/distributions.ts'
-import { linearFit } from '../src/model/regression.ts'
-import { compareAucs, delongAuc, rocCurve } from '../src/model/roc.ts'
+import { binaryMetrics, countBinary } from '../src/model/evaluation/binary-metrics.ts'
+import { calibration, wilsonInterval } from '../src/model/evaluation/calibration.ts'
+import { normalCdf, normalQuantile, studentCdf, studentQuantile } from '../src/model/evaluation/distributions.ts'
+import { linearFit } from '../src/model/evaluation/regression.ts'
+import { compareAucs, delongAuc, rocCurve } from '../src/model/evaluation/roc.ts'
 
 interface Case {
   labels: number[]

@@ -11,10 +11,10 @@ import {
   confusionMatrix,
   crossEntropyOf,
   softmaxOf,
-} from '../src/model/metrics.ts'
-import { inMemory, type Samples, type TrainOptions, train } from '../src/model/train.ts'
-import { balancedClassWeights, balancedDraw, batches, shuffled } from '../src/model/train-data.ts'
-import { makeEvaluator } from '../src/model/train-evaluate.ts'
+} from '../src/model/evaluation/metrics.ts'
+import { inMemory, type Samples, type TrainOptions, train } from '../src/model/training/train.ts'
+import { balancedClassWeights, balancedDraw, batches, shuffled } from '../src/model/training/train-data.ts'
+import { makeEvaluator } from '../src/model/training/train-evaluate.ts'
 import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
 import { toyNetwork, toySamples, VOXELS } from './support/training.ts'
 

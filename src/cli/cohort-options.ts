@@ -1,9 +1,9 @@
 /** Options about cohorts, the same for every command that takes one. */
 import { type Command, Option } from 'commander'
-import type { CohortOptions } from '../io/cohort.ts'
-import type { CheckOptions } from '../io/cohort-check.ts'
-import type { ScanSource } from '../io/cohort-files.node.ts'
-import type { MissingPolicy } from '../io/covariates.ts'
+import type { CohortOptions } from '../io/cohort/cohort.ts'
+import type { CheckOptions } from '../io/cohort/cohort-check.ts'
+import type { ScanSource } from '../io/cohort/cohort-files.node.ts'
+import type { MissingPolicy } from '../io/cohort/covariates.ts'
 import { listOption, numberOption } from './options.ts'
 
 export interface CohortCommandOptions {

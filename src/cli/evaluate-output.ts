@@ -1,17 +1,17 @@
 /** What an evaluation shows: tables, pictures, files. */
 import { join } from 'node:path'
-import { rocChart } from '../io/chart-line.ts'
-import { svgToPng } from '../io/chart-png.node.ts'
+import { rocChart } from '../io/chart/chart-line.ts'
+import { svgToPng } from '../io/chart/chart-png.node.ts'
 import { formatTsv } from '../io/tsv.ts'
-import type { CohortEvaluation } from '../model/evaluation.ts'
+import type { CohortEvaluation } from '../model/evaluation/evaluation.ts'
 import {
   contrastEstimates,
   evaluationColumns,
   evaluationRows,
   formatEstimate,
   metricTitles,
-} from '../model/evaluation-table.ts'
-import { describePredictions, formatPredictions } from '../model/predictions.ts'
+} from '../model/evaluation/evaluation-table.ts'
+import { describePredictions, formatPredictions } from '../model/evaluation/predictions.ts'
 import { fileNameOf, type NamedPredictions } from './evaluate-inputs.ts'
 import { formatJson } from './json.ts'
 

@@ -1,9 +1,9 @@
 /** voxplain evaluate: how good a network is on cohorts, every number with its interval. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { InputError } from '../io/errors.ts'
-import { type Contrast, parseContrast } from '../model/contrast.ts'
-import { evaluatePredictions } from '../model/evaluation.ts'
-import { formatEstimate } from '../model/evaluation-table.ts'
+import { type Contrast, parseContrast } from '../model/evaluation/contrast.ts'
+import { evaluatePredictions } from '../model/evaluation/evaluation.ts'
+import { formatEstimate } from '../model/evaluation/evaluation-table.ts'
 import { addCohortOptions } from './cohort-options.ts'
 import {
   checkContrasts,

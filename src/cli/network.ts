@@ -3,9 +3,9 @@ import { InputError } from '../io/errors.ts'
 import { readFileChecked } from '../io/files.node.ts'
 import type { Volume } from '../io/volume.ts'
 import { type Network, withRecipe } from '../model/description.ts'
-import type { ImportOptions } from '../model/format.ts'
+import type { ImportOptions } from '../model/formats/format.ts'
 import { readNetwork } from '../model/network-files.node.ts'
-import { builtinRecipes, inputShape, type Recipe, readRecipe } from '../model/recipe.ts'
+import { builtinRecipes, inputShape, type Recipe, readRecipe } from '../model/recipe/recipe.ts'
 
 export interface LoadedNetwork {
   readonly network: Network

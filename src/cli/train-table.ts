@@ -3,8 +3,8 @@ import { dirname, resolve } from 'node:path'
 import { InputError } from '../io/errors.ts'
 import { readFileChecked, readVolumeFile } from '../io/files.node.ts'
 import { parseTsv } from '../io/tsv.ts'
-import { applyRecipe, inputShape, type Recipe } from '../model/recipe.ts'
-import { inMemory, type Samples, shuffled } from '../model/train-data.ts'
+import { applyRecipe, inputShape, type Recipe } from '../model/recipe/recipe.ts'
+import { inMemory, type Samples, shuffled } from '../model/training/train-data.ts'
 import { requireFiles } from './scans.ts'
 
 export interface Row {

@@ -3,7 +3,7 @@ import type { Gpu } from '../engine/gpu.ts'
 import { InputError } from '../io/errors.ts'
 import { type Affine, type Volume, voxelSize } from '../io/volume.ts'
 import type { Network } from '../model/description.ts'
-import { applyRecipe, invertRecipe, type Prepared, type Recipe } from '../model/recipe.ts'
+import { applyRecipe, invertRecipe, type Prepared, type Recipe } from '../model/recipe/recipe.ts'
 import {
   type MaskInput,
   type MaskOptions,

@@ -2,7 +2,7 @@
 import { compile } from '../engine/compile.ts'
 import { type Gpu, release } from '../engine/gpu.ts'
 import { classCount, type Network } from '../model/description.ts'
-import { argmax } from '../model/metrics.ts'
+import { argmax } from '../model/evaluation/metrics.ts'
 import { meanOf, openReplacement } from './mask-fill.ts'
 import { batchEffects, buildGraph, cellWeights, chooseBatch, requireVoxels } from './mask-graph.ts'
 import { type MaskOptions, maskSettings } from './mask-options.ts'

@@ -6,7 +6,7 @@ import type { Precision } from '../engine/precision.ts'
 import type { Volume } from '../io/volume.ts'
 import { buildNetwork } from '../model/build.ts'
 import type { Network } from '../model/description.ts'
-import { applyRecipe } from '../model/recipe.ts'
+import { applyRecipe } from '../model/recipe/recipe.ts'
 
 /** What a network makes of one input. */
 export interface Classified {

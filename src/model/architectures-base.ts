@@ -1,7 +1,7 @@
 /** What the architectures share: their options, their input's sizes, and the description made of a list of layers. */
 import { InputError } from '../io/errors.ts'
 import { type NetworkDescription, validateDescription } from './description.ts'
-import { plainRecipe, type Recipe } from './recipe.ts'
+import { plainRecipe, type Recipe } from './recipe/recipe.ts'
 
 export interface ArchitectureOptions {
   /** [C, D, H, W]. */

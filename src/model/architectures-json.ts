@@ -2,7 +2,7 @@
 import { InputError } from '../io/errors.ts'
 import { type ArchitectureOptions, classCountOf, describe } from './architectures-base.ts'
 import { type NetworkDescription, validateDescription } from './description.ts'
-import { listOf, optional, readName, readObject } from './read-json.ts'
+import { listOf, optional, readName, readObject } from './formats/read-json.ts'
 
 /**
  * A network from JSON: a whole description (`format` "voxplain-network"), whose input must be the one that is wanted and

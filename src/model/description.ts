@@ -3,10 +3,10 @@
  * weights named `<layer>.<weight>`.
  */
 import { InputError } from '../io/errors.ts'
+import { integerFrom, listOf, oneOf, optional, type Reader, readName, readObject, show } from './formats/read-json.ts'
 import type { Layer, LayerType } from './layer.ts'
 import { formatSizes, layerRules, layerTypes, product, type Sizes } from './layer-rules.ts'
-import { integerFrom, listOf, oneOf, optional, type Reader, readName, readObject, show } from './read-json.ts'
-import { plainRecipe, type Recipe, readRecipe } from './recipe.ts'
+import { plainRecipe, type Recipe, readRecipe } from './recipe/recipe.ts'
 
 export interface NetworkDescription {
   readonly format: 'voxplain-network'

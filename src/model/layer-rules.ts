@@ -3,7 +3,6 @@
  * Shapes leave the batch axis out: [C, D, H, W] or [F]. Everything thrown is an InputError.
  */
 import { InputError } from '../io/errors.ts'
-import type { LayerAttributes, LayerOf, LayerType, Margins, Triple } from './layer.ts'
 import {
   integerFrom,
   listOf,
@@ -14,7 +13,8 @@ import {
   readBoolean,
   readMargins,
   tripleFrom,
-} from './read-json.ts'
+} from './formats/read-json.ts'
+import type { LayerAttributes, LayerOf, LayerType, Margins, Triple } from './layer.ts'
 
 export type Sizes = readonly number[]
 

@@ -4,12 +4,12 @@ import { basename, dirname, join } from 'node:path'
 import { InputError } from '../io/errors.ts'
 import { readFileChecked } from '../io/files.node.ts'
 import type { Network } from './description.ts'
-import { type ImportOptions, loadNetwork } from './format.ts'
-import { type MapsFacts, readMaps } from './maps.ts'
+import { type ImportOptions, loadNetwork } from './formats/format.ts'
+import { type MapsFacts, readMaps } from './formats/maps.ts'
+import { isOwn, loadNamed } from './formats/own-format.ts'
+import { importTfjs, isTfjs, tfjsPaths } from './formats/tfjs.ts'
 import { externalBeside } from './onnx-files.node.ts'
-import { isOwn, loadNamed } from './own-format.ts'
-import { plainRecipe, type Recipe } from './recipe.ts'
-import { importTfjs, isTfjs, tfjsPaths } from './tfjs.ts'
+import { plainRecipe, type Recipe } from './recipe/recipe.ts'
 
 export interface FoundNetwork {
   readonly network: Network

@@ -1,7 +1,7 @@
 /** Weights that an ONNX model keeps in other files beside it (Node only). */
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { ExternalData } from './onnx-tensor.ts'
+import type { ExternalData } from './formats/onnx-tensor.ts'
 
 /**
  * Reads the files that the model at `path` names, each once. The importer asks only for relative names without "..".

@@ -7,8 +7,8 @@ import { main } from '../../src/cli/main.ts'
 import { writeVolume } from '../../src/io/nifti.ts'
 import type { Volume } from '../../src/io/volume.ts'
 import { architectures, initialise } from '../../src/model/architectures.ts'
-import { saveNetwork } from '../../src/model/format.ts'
-import { plainRecipe } from '../../src/model/recipe.ts'
+import { saveNetwork } from '../../src/model/formats/format.ts'
+import { plainRecipe } from '../../src/model/recipe/recipe.ts'
 import { values } from './evaluate.ts'
 
 export interface Run {

@@ -1,7 +1,7 @@
 /** Cohorts written as lines of cells with blanks between them, and their problems as text. */
 import * as assert from 'uvu/assert'
-import { type Cohort, type CohortOptions, parseCohort } from '../../src/io/cohort.ts'
-import { type CheckOptions, type CohortReport, checkCohort } from '../../src/io/cohort-check.ts'
+import { type Cohort, type CohortOptions, parseCohort } from '../../src/io/cohort/cohort.ts'
+import { type CheckOptions, type CohortReport, checkCohort } from '../../src/io/cohort/cohort-check.ts'
 import { InputError } from '../../src/io/errors.ts'
 
 /** Asserts an InputError whose message has all the patterns. */

@@ -8,7 +8,7 @@ import {
   type Pieces,
   tensorProto,
   valueInfoProto,
-} from '../../src/model/onnx-write.ts'
+} from '../../src/model/formats/onnx-write.ts'
 
 export interface NodeSpec {
   op: string

@@ -1,5 +1,5 @@
 /** TensorFlow.js layers models made of Keras HDF5 files, as tensorflowjs_converter lays them out. */
-import { openHdf5 } from '../../src/model/hdf5.ts'
+import { openHdf5 } from '../../src/model/formats/hdf5.ts'
 
 type Type = 'float32' | 'float16' | 'uint8' | 'uint16'
 

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { closeGpu, openGpu } from '../../src/engine/gpu.ts'
-import { train } from '../../src/model/train.ts'
-import { checkpointFile } from '../../src/model/train-files.node.ts'
+import { train } from '../../src/model/training/train.ts'
+import { checkpointFile } from '../../src/model/training/train-files.node.ts'
 import { bitsOf, RESUMABLE, toyNetwork, toySamples } from './training.ts'
 
 const { resume, onCheckpoint } = await checkpointFile(process.argv[2]!)

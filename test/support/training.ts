@@ -1,7 +1,7 @@
 /** A tiny training whose data need no files, shared by the tests that break it off and go on. */
 import { initialise, posterCnn } from '../../src/model/architectures.ts'
 import type { Network } from '../../src/model/description.ts'
-import { inMemory, type Samples, type TrainOptions, type TrainResult } from '../../src/model/train.ts'
+import { inMemory, type Samples, type TrainOptions, type TrainResult } from '../../src/model/training/train.ts'
 import { values } from './evaluate.ts'
 
 export const SHAPE = [1, 8, 6, 10]

@@ -1,0 +1,265 @@
+/** Constant folding: operators whose inputs are all known, mostly arithmetic on shapes. */
+import { InputError } from '../../io/errors.ts'
+import { formatSizes, product, type Sizes } from '../layer-rules.ts'
+import { permute } from './keras-builder.ts'
+import { axisOf, type Call, type Fixed, type Graph, neededInput, shortList } from './onnx-graph.ts'
+import { isFloatType } from './onnx-tensor.ts'
+import { reshaped, squeezed, unsqueezed } from './onnx-views.ts'
+
+type Numbers = Float32Array | Float64Array
+type Fold = (call: Call, inputs: readonly Fixed[], g: Graph) => Fixed
+
+export function fixed(shape: Sizes, values: Numbers, integer: boolean): Fixed {
+  return { shape, integer, read: () => values }
+}
+
+function make(integer: boolean, count: number, g: Graph): Numbers {
+  g.spend(count)
+  return integer ? new Float64Array(count) : new Float32Array(count)
+}
+
+/** Hands over the offset in `shape` (row-major) of each element of `out`, with strides 0 along repeated axes. */
+function walk(out: Sizes, strides: Sizes, start: number, use: (from: number, k: number) => void): void {
+  const at = out.map(() => 0)
+  const count = product(out)
+  for (let k = 0, from = start; k < count; k++) {
+    use(from, k)
+    for (let a = out.length - 1; a >= 0; a--) {
+      from += strides[a]!
+      if (++at[a]! < out[a]!) break
+      from -= strides[a]! * out[a]!
+      at[a] = 0
+    }
+  }
+}
+
+const stridesOf = (shape: Sizes) => shape.map((_, k) => product(shape.slice(k + 1)))
+
+function broadcastShape(shapes: readonly Sizes[]): number[] {
+  const rank = Math.max(...shapes.map((s) => s.length))
+  return Array.from({ length: rank }, (_, k) => {
+    const sizes = shapes.map((s) => s[k - rank + s.length] ?? 1)
+    const size = sizes.find((n) => n !== 1) ?? 1
+    if (sizes.some((n) => n !== size && n !== 1)) {
+      throw new InputError(`its inputs ${shapes.map(formatSizes).join(' and ')} do not broadcast`)
+    }
+    return size
+  })
+}
+
+function expand(value: Fixed, shape: Sizes, g: Graph): Numbers {
+  const source = value.read()
+  const result = make(value.integer, product(shape), g)
+  const missing = shape.length - value.shape.length
+  const own = stridesOf(value.shape)
+  const strides = shape.map((_, k) => (k < missing || value.shape[k - missing] === 1 ? 0 : own[k - missing]!))
+  walk(shape, strides, 0, (from, k) => {
+    result[k] = source[from]!
+  })
+  return result
+}
+
+function elementwise(compute: (...values: number[]) => number, integerResult?: boolean): Fold {
+  return (_, inputs, g) => {
+    const shape = broadcastShape(inputs.map((i) => i.shape))
+    const values = inputs.map((i) => expand(i, shape, g))
+    const integer = integerResult ?? inputs.at(-1)!.integer
+    const result = make(integer, product(shape), g)
+    for (let k = 0; k < result.length; k++) {
+      const value = compute(...values.map((v) => v[k]!))
+      result[k] = integer ? Math.trunc(value) : value
+    }
+    return fixed(shape, result, integer)
+  }
+}
+
+const gather: Fold = (call, [data, indices], g) => {
+  const axis = axisOf(call.number('axis', 0), data!.shape.length)
+  const size = data!.shape[axis]!
+  const inner = product(data!.shape.slice(axis + 1))
+  const outer = product(data!.shape.slice(0, axis))
+  const picks = indices!.read()
+  const source = data!.read()
+  const result = make(data!.integer, outer * picks.length * inner, g)
+  for (let o = 0, at = 0; o < outer; o++) {
+    for (const pick of picks) {
+      const index = pick < 0 ? pick + size : pick
+      if (!(index >= 0 && index < size))
+        throw new InputError(`its index ${pick} lies outside ${formatSizes(data!.shape)}`)
+      for (let k = 0; k < inner; k++) result[at++] = source[(o * size + index) * inner + k]!
+    }
+  }
+  return fixed(
+    [...data!.shape.slice(0, axis), ...indices!.shape, ...data!.shape.slice(axis + 1)],
+    result,
+    data!.integer,
+  )
+}
+
+const concat: Fold = (call, inputs, g) => {
+  const [first] = inputs
+  const axis = axisOf(call.number('axis', 1), first!.shape.length)
+  const same = inputs.every(
+    (i) => i.shape.length === first!.shape.length && i.shape.every((n, k) => k === axis || n === first!.shape[k]),
+  )
+  if (!same)
+    throw new InputError(`its inputs ${inputs.map((i) => formatSizes(i.shape)).join(', ')} do not fit together`)
+  const shape = first!.shape.map((n, k) => (k === axis ? inputs.reduce((sum, i) => sum + i.shape[k]!, 0) : n))
+  const result = make(first!.integer, product(shape), g)
+  const outer = product(shape.slice(0, axis))
+  const runs = inputs.map((i) => ({ values: i.read(), run: product(i.shape.slice(axis)) }))
+  for (let o = 0, at = 0; o < outer; o++) {
+    for (const { values, run } of runs) {
+      result.set(values.subarray(o * run, (o + 1) * run), at)
+      at += run
+    }
+  }
+  return fixed(shape, result, first!.integer)
+}
+
+const slice: Fold = (call, [data], g) => {
+  const shape = [...data!.shape]
+  const { starts, ends, axes, steps } = sliceOf(call, shape.length)
+  const strides = stridesOf(data!.shape)
+  let start = 0
+  axes.forEach((axis, k) => {
+    const { from, count } = range(starts[k]!, ends[k]!, steps[k]!, data!.shape[axis]!)
+    start += from * strides[axis]!
+    strides[axis] = strides[axis]! * steps[k]!
+    shape[axis] = count
+  })
+  const source = data!.read()
+  const result = make(data!.integer, product(shape), g)
+  walk(shape, strides, start, (from, k) => {
+    result[k] = source[from]!
+  })
+  return fixed(shape, result, data!.integer)
+}
+
+/** What Slice cuts: attributes up to operator set 9, inputs since. */
+export function sliceOf(call: Call, rank: number) {
+  const starts = shortList(call, 1, 'starts')
+  const ends = shortList(call, 2, 'ends')
+  if (!starts || !ends) throw new InputError('its starts or ends are missing')
+  const axes = (shortList(call, 3, 'axes') ?? starts.map((_, k) => k)).map((a) => axisOf(a, rank))
+  const steps = shortList(call, 4, 'steps') ?? starts.map(() => 1)
+  const isEven = [ends, axes, steps].every((l) => l.length === starts.length) && new Set(axes).size === axes.length
+  if (!isEven || steps.includes(0)) throw new InputError('its starts, ends, axes and steps do not fit together')
+  return { starts, ends, axes, steps }
+}
+
+/** The elements start, start + step, ... before end, as numpy counts them. */
+export function range(start: number, end: number, step: number, size: number): { from: number; count: number } {
+  const within = (v: number) => {
+    const counted = v < 0 ? v + size : v
+    return step > 0 ? Math.min(Math.max(counted, 0), size) : Math.min(Math.max(counted, -1), size - 1)
+  }
+  const from = within(start)
+  return { from, count: Math.max(Math.ceil((within(end) - from) / step), 0) }
+}
+
+const reduce = (combine: (a: number, b: number) => number, first: number): Fold => {
+  return (call, [data]) => {
+    const axes = shortList(call, 1, 'axes') ?? data!.shape.map((_, k) => k)
+    if (axes.length < data!.shape.length)
+      throw new InputError('it reduces some axes of a constant; only all are supported')
+    const shape = call.number('keepdims', 1) ? data!.shape.map(() => 1) : []
+    const result = Float64Array.from(data!.read()).reduce(combine, first)
+    return fixed(shape, Float64Array.of(result), data!.integer)
+  }
+}
+
+/** Operators by name; all of their inputs are fixed. */
+export const folds: Readonly<Record<string, Fold>> = {
+  Identity: (_, [x]) => x!,
+  Dropout: (_, [x]) => x!,
+  Cast(call, [x], g) {
+    const integer = !isFloatType(call.number('to', 1))
+    if (integer === x!.integer) return x!
+    const values = make(integer, product(x!.shape), g)
+    x!.read().forEach((v, k) => {
+      values[k] = integer ? Math.trunc(v) : v
+    })
+    return fixed(x!.shape, values, integer)
+  },
+  Shape: (call, [x]) => shapeValue(call, x!.shape),
+  Size: (_, [x]) => fixed([], Float64Array.of(product(x!.shape)), true),
+  Add: elementwise((a, b) => a + b),
+  Sub: elementwise((a, b) => a - b!),
+  Mul: elementwise((a, b) => a * b!),
+  Div: elementwise((a, b) => a / b!),
+  Pow: elementwise((a, b) => a ** b!),
+  Mod: elementwise((a, b) => a - b! * Math.floor(a / b!)),
+  Neg: elementwise((a) => -a),
+  Abs: elementwise(Math.abs),
+  Sqrt: elementwise(Math.sqrt),
+  Reciprocal: elementwise((a) => 1 / a),
+  Floor: elementwise(Math.floor),
+  Ceil: elementwise(Math.ceil),
+  Max: elementwise(Math.max),
+  Min: elementwise(Math.min),
+  Equal: elementwise((a, b) => Number(a === b), true),
+  Greater: elementwise((a, b) => Number(a > b!), true),
+  Less: elementwise((a, b) => Number(a < b!), true),
+  Not: elementwise((a) => Number(a === 0), true),
+  Where: elementwise((c, a, b) => (c ? a! : b!)),
+  Gather: gather,
+  Concat: concat,
+  Slice: slice,
+  ReduceProd: reduce((a, b) => a * b, 1),
+  ReduceSum: reduce((a, b) => a + b, 0),
+  Reshape(call, [x]) {
+    const to = neededInput(call, 1, 'target sizes').read()
+    return { ...x!, shape: reshaped(x!.shape, [...to], call.number('allowzero', 0) === 1) }
+  },
+  Flatten(call, [x]) {
+    const axis = call.number('axis', 1)
+    return { ...x!, shape: [product(x!.shape.slice(0, axis)), product(x!.shape.slice(axis))] }
+  },
+  Squeeze: (call, [x]) => ({ ...x!, shape: squeezed(x!.shape, shortList(call, 1, 'axes')) }),
+  Unsqueeze: (call, [x]) => ({ ...x!, shape: unsqueezed(x!.shape, shortList(call, 1, 'axes')) }),
+  Transpose(call, [x], g) {
+    const order = call.numbers('perm') ?? x!.shape.map((_, k) => k).reverse()
+    const isOrder = order.length === x!.shape.length && x!.shape.every((_, k) => order.includes(k))
+    if (!isOrder) throw new InputError(`its perm ${formatSizes(order)} does not order ${formatSizes(x!.shape)}`)
+    g.spend(product(x!.shape))
+    const { shape, data } = permute({ shape: x!.shape, data: Float32Array.from(x!.read()) }, order)
+    return fixed(shape, x!.integer ? Float64Array.from(data) : data, x!.integer)
+  },
+  Expand(call, [x], g) {
+    const shape = broadcastShape([x!.shape, shortList(call, 1, 'sizes') ?? []])
+    return fixed(shape, expand(x!, shape, g), x!.integer)
+  },
+  ConstantOfShape(call, _, g) {
+    const shape = shortList(call, 0, 'sizes') ?? []
+    if (shape.some((n) => !(n >= 0))) throw new InputError(`its sizes are ${formatSizes(shape)}`)
+    const value = call.tensor('value')
+    const values = make(value?.integer ?? false, product(shape), g)
+    return fixed(shape, values.fill(value?.read()[0] ?? 0), value?.integer ?? false)
+  },
+  Range(_, inputs, g) {
+    const [start, limit, step] = inputs.map((i) => i.read()[0]!) as [number, number, number]
+    const count = Math.max(Math.ceil((limit - start) / step), 0)
+    const values = make(inputs[0]!.integer, count, g)
+    return fixed([count], values.map((_, k) => start + k * step) as Numbers, inputs[0]!.integer)
+  },
+}
+
+/** A shape as a value: all of it, or from `start` to `end`. */
+export function shapeValue(call: Call, shape: Sizes): Fixed {
+  const { from, count } = range(call.number('start', 0), call.number('end', shape.length), 1, shape.length)
+  return fixed([count], Float64Array.from(shape.slice(from, from + count)), true)
+}
+
+/** The value of a Constant node, in whichever attribute it lies. */
+export function constantValue(call: Call): Fixed {
+  const tensor = call.tensor('value')
+  if (tensor) return tensor
+  if (call.has('value_float')) return fixed([], Float32Array.of(call.number('value_float', 0)), false)
+  if (call.has('value_int')) return fixed([], Float64Array.of(call.number('value_int', 0)), true)
+  const floats = call.numbers('value_floats')
+  if (floats) return fixed([floats.length], Float32Array.from(floats), false)
+  const integers = call.numbers('value_ints')
+  if (integers) return fixed([integers.length], Float64Array.from(integers), true)
+  throw new InputError('it has no value that is supported (tensor, floats or integers)')
+}

@@ -1,0 +1,238 @@
+/**
+ * What the ONNX operators are converted with: the layers so far, and the values that flow between operators. A value is
+ * either fixed (weights, shape arithmetic) or live, the output of one of our layers under a shape of its own: Reshape,
+ * Flatten and Squeeze only change the shape, and a reshape layer is made when an operator needs the values so.
+ */
+import { InputError } from '../../io/errors.ts'
+import { layerShape, readLayer, type Weight } from '../description.ts'
+import type { Layer, LayerType } from '../layer.ts'
+import { formatSizes, product, type Sizes } from '../layer-rules.ts'
+import { type OnnxAttribute, type OnnxNode, readAttributes } from './onnx-proto.ts'
+import type { ExternalData, OnnxTensor } from './onnx-tensor.ts'
+
+/** The output of a layer; sizes leave the batch axis out, as everywhere in descriptions. */
+export interface Live {
+  readonly layer: string
+  readonly sizes: Sizes
+}
+
+/** Known numbers, row-major. */
+export interface Fixed {
+  readonly shape: Sizes
+  readonly integer: boolean
+  read(): Float32Array | Float64Array
+}
+
+export type Value = Live | Fixed
+
+export function isLive(value: Value): value is Live {
+  return 'layer' in value
+}
+
+export interface Graph {
+  /** Samples the file was made for; 1 where it leaves that open. */
+  readonly batch: number
+  /** Version of ONNX's own operator set. */
+  readonly opset: number
+  readonly layers: Layer[]
+  readonly weights: Map<string, Weight>
+  /** Adds a layer on top of live values. */
+  add(
+    name: string,
+    type: LayerType,
+    inputs: readonly Live[],
+    attributes?: Readonly<Record<string, unknown>>,
+    weights?: Readonly<Record<string, Weight>>,
+  ): Live
+  /** The layer that has the value in exactly its sizes. */
+  settle(x: Live): string
+  /** Replaces a layer by one with a bias. */
+  addBias(x: Live, bias: Weight): void
+  /** Counts numbers that are computed here rather than read. @throws InputError when a small file asks for many */
+  spend(count: number): void
+}
+
+/** One more than networks have; validateDescription has the same limit. */
+const MOST_LAYERS = 10_000
+
+/** @param budget numbers that may be computed while importing */
+export function makeGraph(input: Sizes, batch: number, opset: number, budget: number): Graph {
+  const shapes = new Map<string, Sizes>([['input', input]])
+  const layers: Layer[] = []
+  const earlier = new Set<string>()
+  const weights = new Map<string, Weight>()
+  const settled = new Map<string, string>()
+  let spent = 0
+  const push = (wanted: string, type: LayerType, inputs: readonly string[], attributes: object): string => {
+    const base = wanted.slice(0, 190)
+    let name = base
+    for (let k = 1; shapes.has(name); k++) name = `${base}_${k}`
+    const layer = readLayer({ name, type, inputs, ...attributes }, earlier, 'input')
+    const { shape } = layerShape(
+      layer,
+      inputs.map((i) => shapes.get(i)!),
+    )
+    if (layers.push(layer) > MOST_LAYERS) throw new InputError(`the network has more than ${MOST_LAYERS} layers`)
+    earlier.add(name)
+    shapes.set(name, shape)
+    return name
+  }
+  const settle = (x: Live): string => {
+    const own = shapes.get(x.layer)!
+    if (own.length === x.sizes.length && own.every((n, k) => n === x.sizes[k])) return x.layer
+    if (x.sizes.length === 0) throw new InputError('one number a sample is left, without an axis')
+    const key = `${x.sizes.join(' ')} ${x.layer}`
+    const type = x.sizes.length === 1 ? 'flatten' : 'reshape'
+    const attributes = type === 'reshape' ? { shape: x.sizes } : {}
+    const name = settled.get(key) ?? push(`${x.layer}_${type}`, type, [x.layer], attributes)
+    settled.set(key, name)
+    return name
+  }
+  return {
+    batch,
+    opset,
+    layers,
+    weights,
+    settle,
+    add(wanted, type, inputs, attributes = {}, values = {}) {
+      const name = push(wanted, type, inputs.map(settle), attributes)
+      for (const [key, value] of Object.entries(values)) weights.set(`${name}.${key}`, value)
+      return { layer: name, sizes: shapes.get(name)! }
+    },
+    addBias(x, bias) {
+      const at = layers.findIndex((l) => l.name === x.layer)
+      layers[at] = { ...layers[at]!, bias: true } as Layer
+      weights.set(`${x.layer}.bias`, bias)
+    },
+    spend(count) {
+      spent += count
+      if (!(spent <= budget)) throw new InputError('its constants grow far beyond what the file holds')
+    },
+  }
+}
+
+/** A node as the converters see it. */
+export interface Call {
+  readonly name: string
+  readonly operator: string
+  readonly inputs: readonly (Value | undefined)[]
+  /** Outputs that somebody takes. */
+  readonly outputs: readonly boolean[]
+  /** Whether nobody but this node takes input k. */
+  readonly alone: readonly boolean[]
+  has(attribute: string): boolean
+  number(attribute: string, otherwise: number): number
+  numbers(attribute: string): number[] | undefined
+  text(attribute: string, otherwise: string): string
+  tensor(attribute: string): OnnxTensor | undefined
+}
+
+/** @throws InputError, here and when an attribute is of another kind than the operator has */
+export function makeCall(
+  node: OnnxNode,
+  inputs: Call['inputs'],
+  uses: { outputs: readonly boolean[]; alone: readonly boolean[] },
+  external?: ExternalData,
+): Call {
+  const attributes = readAttributes(node, external)
+  const get = <T extends OnnxAttribute>(
+    name: string,
+    kind: string,
+    is: (v: OnnxAttribute) => v is T,
+  ): T | undefined => {
+    const value = attributes.get(name)
+    if (value === undefined || is(value)) return value
+    throw new InputError(`its attribute "${name}" is not ${kind}`)
+  }
+  const isNumber = (v: OnnxAttribute) => typeof v === 'number'
+  const isText = (v: OnnxAttribute) => typeof v === 'string'
+  const isNumbers = (v: OnnxAttribute): v is readonly number[] => Array.isArray(v) && typeof v[0] !== 'string'
+  const isTensor = (v: OnnxAttribute): v is OnnxTensor => typeof v === 'object' && 'read' in v
+  return {
+    name: node.name,
+    operator: node.operator,
+    inputs,
+    ...uses,
+    has: (name) => attributes.has(name),
+    number: (name, otherwise) => get(name, 'a number', isNumber as (v: OnnxAttribute) => v is number) ?? otherwise,
+    numbers(name) {
+      const found = get(name, 'a list of numbers', isNumbers)
+      return found && [...found]
+    },
+    text: (name, otherwise) => get(name, 'a text', isText as (v: OnnxAttribute) => v is string) ?? otherwise,
+    tensor: (name) => get(name, 'a tensor', isTensor),
+  }
+}
+
+/** Input k, which has to depend on the network's input. */
+export function liveInput(call: Call, k: number): Live {
+  const value = call.inputs[k]
+  if (!value) throw new InputError(`its input ${k} is missing`)
+  if (!isLive(value)) throw new InputError(`its input ${k} is a constant, where values of the network are needed`)
+  return value
+}
+
+/** Input k, which must not depend on the network's input; undefined where it is left out. */
+export function fixedInput(call: Call, k: number, what: string): Fixed | undefined {
+  const value = call.inputs[k]
+  if (value && isLive(value))
+    throw new InputError(`its ${what} are computed from the scan; only constant ones are supported`)
+  return value
+}
+
+export function neededInput(call: Call, k: number, what: string): Fixed {
+  const value = fixedInput(call, k, what)
+  if (!value) throw new InputError(`its ${what} are missing`)
+  return value
+}
+
+/** The few numbers of an input, or of an attribute as older operator sets have them. */
+export function shortList(call: Call, k: number, attribute: string): number[] | undefined {
+  const value = fixedInput(call, k, attribute)
+  if (!value) return call.numbers(attribute)
+  if (product(value.shape) > 1000) throw new InputError(`its ${attribute} ${formatSizes(value.shape)} are too many`)
+  return [...value.read()]
+}
+
+/** A weight as our layers want it: float32, of this shape (the same numbers in the same order). */
+export function asWeight(value: Fixed, shape: Sizes, what: string): Weight {
+  if (product(value.shape) !== product(shape)) {
+    throw new InputError(`its ${what} have the shape ${formatSizes(value.shape)}; ${formatSizes(shape)} is needed`)
+  }
+  const data = value.read()
+  return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data) }
+}
+
+/** An axis counted from the front, of a value of `rank` axes. */
+export function axisOf(axis: number, rank: number): number {
+  const counted = axis < 0 ? axis + rank : axis
+  if (!Number.isInteger(counted) || counted < 0 || counted >= rank) {
+    throw new InputError(`its axis ${axis} does not exist: its input has ${rank} axes`)
+  }
+  return counted
+}
+
+/** An axis behind the batch axis, as an index of sizes. */
+export function sizesAxis(axis: number, x: Live): number {
+  const counted = axisOf(axis, x.sizes.length + 1)
+  if (counted === 0) throw new InputError('it works along the batch axis; samples have to stay apart')
+  return counted - 1
+}
+
+/** The value with three spatial axes: those that it lacks are put behind the channels, of size 1. */
+export function volume(x: Live): Live {
+  const [channels, ...spatial] = x.sizes
+  if (channels === undefined || spatial.length > 3) {
+    throw new InputError(
+      `takes a batch of channels with up to three spatial axes, got ${formatSizes(x.sizes)} a sample`,
+    )
+  }
+  return { ...x, sizes: [channels, ...new Array<number>(3 - spatial.length).fill(1), ...spatial] }
+}
+
+/** Undoes `volume` on the result of a layer: as many axes as `x` has. */
+export function likeAxes(result: Live, x: Live): Live {
+  const channels = result.sizes[0]!
+  const spatial = result.sizes.length === 1 ? [1, 1, 1] : result.sizes.slice(1)
+  return { ...result, sizes: [channels, ...spatial.slice(4 - x.sizes.length)] }
+}
