@@ -7,19 +7,9 @@
 //@include common/linear
 //@include pool/padding
 
-const N: u32 = 1u;
-const GROUPS: u32 = 1u;
-const CI: u32 = 1u;
-const CO: u32 = 1u;
-const IN: vec3u = vec3u(1u);
-const OUT: vec3u = vec3u(1u);
-const KERNEL: vec3u = vec3u(1u);
+//@paste conv/row_constants
 const STRIDE: vec3u = vec3u(1u);
 const DILATION: vec3u = vec3u(1u);
-const FRONT: vec3i = vec3i(0i);
-const W_OUT: u32 = 1u;
-const W_IN: u32 = 1u;
-const REVERSED: u32 = 0u;
 const CHANNELS: u32 = 1u;
 const ROWS: u32 = 1u; // (POOL_ROWS - 1) POOL_STRIDE.y + POOL.y
 const TILE: u32 = 1u; // (POOL_TILE - 1) POOL_STRIDE.z + POOL.z

@@ -6,17 +6,7 @@
 // position of a voxel outside x is never a winner of the window it would lie in.
 //@include common/linear
 
-const N: u32 = 1u;
-const GROUPS: u32 = 1u;
-const CI: u32 = 1u;
-const CO: u32 = 1u;
-const IN: vec3u = vec3u(1u);
-const OUT: vec3u = vec3u(1u);
-const KERNEL: vec3u = vec3u(1u);
-const FRONT: vec3i = vec3i(0i);
-const W_OUT: u32 = 1u;
-const W_IN: u32 = 1u;
-const REVERSED: u32 = 0u;
+//@paste conv/row_constants
 const POOLED: vec3u = vec3u(1u);
 const POOL_STRIDE: vec3u = vec3u(1u);
 const POOL_FRONT: vec3u = vec3u(0u);
