@@ -10,29 +10,14 @@ import type { PoolWindows } from '../src/engine/ops/conv-rows.ts'
 import { leakyRelu } from '../src/engine/ops/elementwise.ts'
 import { maxPool3d, maxPoolGradient } from '../src/engine/ops/pool.ts'
 import { apply, type Dispatch, input, type Node, type Operation, sizeOf, type Tensor } from '../src/engine/tensor.ts'
+import { convCases, triples } from './support/conv-cases.ts'
 import { assertClose, closeTestGpu, evaluate, testGpu, values } from './support/evaluate.ts'
 import { type ConvCase, convData, convForward, convOutput } from './support/reference/conv.ts'
 
 const test = suite('conv hardware')
 test.after(closeTestGpu)
 
-const triples = (least: number, most: number) => fc.tuple(...[0, 1, 2].map(() => fc.integer({ min: least, max: most })))
-
-const cases: fc.Arbitrary<ConvCase> = fc
-  .record({
-    n: fc.integer({ min: 1, max: 2 }),
-    inner: fc.integer({ min: 1, max: 7 }),
-    outer: fc.integer({ min: 1, max: 19 }),
-    groups: fc.constantFrom(1, 1, 1, 2, 3),
-    size: fc.tuple(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 11 }), fc.integer({ min: 1, max: 37 })),
-    kernel: fc.oneof(fc.constant([3, 3, 3]), triples(1, 4)),
-    stride: fc.oneof(fc.constant([1, 1, 1]), triples(1, 3)),
-    dilation: fc.oneof(fc.constant([1, 1, 1]), triples(1, 2)),
-    front: triples(0, 3),
-    back: triples(0, 3),
-  })
-  .map(({ inner, outer, ...c }) => ({ ...c, channels: inner * c.groups, outputs: outer * c.groups }))
-  .filter((c) => convOutput(c).every((d) => d > 0))
+const cases = convCases({ n: 2, inner: 7, outer: 19, height: 11 })
 
 const shapes = (c: ConvCase) => ({
   x: [c.n, c.channels, ...c.size],

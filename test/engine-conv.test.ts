@@ -6,29 +6,14 @@ import { ShapeError } from '../src/engine/errors.ts'
 import { closeGpu, type Gpu, openGpu } from '../src/engine/gpu.ts'
 import { conv3d, convTranspose3d } from '../src/engine/ops/conv.ts'
 import { input } from '../src/engine/tensor.ts'
+import { convCases } from './support/conv-cases.ts'
 import { assertClose, closeTestGpu, evaluate, gradientWeights, testGpu, values } from './support/evaluate.ts'
 import { type ConvCase, convData, convForward, convOutput, convWeight } from './support/reference/conv.ts'
 
 const test = suite('conv')
 test.after(closeTestGpu)
 
-const triples = (least: number, most: number) => fc.tuple(...[0, 1, 2].map(() => fc.integer({ min: least, max: most })))
-
-const cases: fc.Arbitrary<ConvCase> = fc
-  .record({
-    n: fc.integer({ min: 1, max: 3 }),
-    inner: fc.integer({ min: 1, max: 5 }),
-    outer: fc.integer({ min: 1, max: 9 }),
-    groups: fc.constantFrom(1, 1, 1, 2, 3),
-    size: fc.tuple(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 37 })),
-    kernel: fc.oneof(fc.constant([3, 3, 3]), triples(1, 4)),
-    stride: fc.oneof(fc.constant([1, 1, 1]), triples(1, 3)),
-    dilation: fc.oneof(fc.constant([1, 1, 1]), triples(1, 2)),
-    front: triples(0, 3),
-    back: triples(0, 3),
-  })
-  .map(({ inner, outer, ...c }) => ({ ...c, channels: inner * c.groups, outputs: outer * c.groups }))
-  .filter((c) => convOutput(c).every((d) => d > 0))
+const cases = convCases({ n: 3, inner: 5, outer: 9, height: 8 })
 
 const optionsOf = (c: ConvCase) => ({
   stride: c.stride as [number, number, number],

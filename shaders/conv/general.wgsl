@@ -8,20 +8,10 @@
 // CHANNELS output channels. Sums run over c, then the taps in order, as in conv/tiled.
 //@include common/linear
 
-const N: u32 = 1u;
-const GROUPS: u32 = 1u;
-const CI: u32 = 1u;
-const CO: u32 = 1u;
-const IN: vec3u = vec3u(1u);
-const OUT: vec3u = vec3u(1u);
-const KERNEL: vec3u = vec3u(1u);
+//@paste conv/problem
 const STRIDE: vec3u = vec3u(1u);
 const DILATION: vec3u = vec3u(1u);
-const FRONT: vec3i = vec3i(0i);
 const UP: vec3u = vec3u(1u);
-const W_OUT: u32 = 1u;
-const W_IN: u32 = 1u;
-const REVERSED: bool = false;
 const CHANNELS: u32 = 4u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -79,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
           if (in_$(J) & (z_$(J) >= 0) & (z_$(J) < i32(IN.z))) { v[$(J)] = x[u32(row_$(J) + z_$(J))]; }
           //@end J
           let tap = (tx * KERNEL.y + ty) * KERNEL.z + tz;
-          let at = c * W_IN + select(tap, TAPS - 1u - tap, REVERSED);
+          let at = c * W_IN + select(tap, TAPS - 1u - tap, REVERSED == 1u);
           //@unroll C 0..CHANNELS
           a_$(C) = a_$(C) + v * w[w_$(C) + at];
           //@end C

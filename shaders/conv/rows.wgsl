@@ -8,7 +8,7 @@
 // computes a second time is not stored.
 //@include common/linear
 
-//@paste conv/row_constants
+//@paste conv/problem
 const STRIDE: vec3u = vec3u(1u);
 const DILATION: vec3u = vec3u(1u);
 const CHANNELS: u32 = 1u;

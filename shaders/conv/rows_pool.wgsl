@@ -7,7 +7,7 @@
 //@include common/linear
 //@include pool/padding
 
-//@paste conv/row_constants
+//@paste conv/problem
 const STRIDE: vec3u = vec3u(1u);
 const DILATION: vec3u = vec3u(1u);
 const CHANNELS: u32 = 1u;

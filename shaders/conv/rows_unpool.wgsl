@@ -6,7 +6,7 @@
 // position of a voxel outside x is never a winner of the window it would lie in.
 //@include common/linear
 
-//@paste conv/row_constants
+//@paste conv/problem
 const POOLED: vec3u = vec3u(1u);
 const POOL_STRIDE: vec3u = vec3u(1u);
 const POOL_FRONT: vec3u = vec3u(0u);

@@ -27,7 +27,7 @@
   let tap_$(S) = vector_$(S) % TAPS;
   let quad_$(S) = vector_$(S) / TAPS % QUADS;
   let deep_$(S) = vector_$(S) / (TAPS * QUADS);
-  let w_at_$(S) = w_base + deep_$(S) * W_IN + select(tap_$(S), TAPS - 1u - tap_$(S), REVERSED);
+  let w_at_$(S) = w_base + deep_$(S) * W_IN + select(tap_$(S), TAPS - 1u - tap_$(S), REVERSED == 1u);
   //@end S
   //@unroll J 0..V
   //@unroll C 0..Q

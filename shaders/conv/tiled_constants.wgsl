@@ -1,17 +1,7 @@
 // Part of the tiled kernels, pasted before main: constants, and the part of x and the weights in workgroup memory.
-const N: u32 = 1u;
-const GROUPS: u32 = 1u;
-const CI: u32 = 1u;
-const CO: u32 = 1u;
-const IN: vec3u = vec3u(1u);
-const OUT: vec3u = vec3u(1u);
-const KERNEL: vec3u = vec3u(1u);
+//@paste conv/problem
 const STRIDE: vec3u = vec3u(1u);
 const DILATION: vec3u = vec3u(1u);
-const FRONT: vec3i = vec3i(0i);
-const W_OUT: u32 = 1u;
-const W_IN: u32 = 1u;
-const REVERSED: bool = false;
 const LZ: u32 = 1u; // threads along the last axis
 const LX: u32 = 1u; // threads along the first
 const LQ: u32 = 1u; // threads along the output channels

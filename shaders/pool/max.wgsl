@@ -4,6 +4,7 @@
 // The first of equal taps in scan order wins; a NaN wins over everything (the last NaN), as in PyTorch.
 // Taps outside x are skipped; where ZERO is set, those within the padded volume count as zeros. No window is empty.
 //@include common/linear
+//@include pool/padding
 
 const COUNT: u32 = 1u;
 const INPUT: vec3u = vec3u(1u);
@@ -24,9 +25,6 @@ const NONE: u32 = 0xffffffffu;
 //@slot epilogue
 fn epilogue(v: f32, i: u32) -> f32 { return v; }
 //@end
-
-// By its bits: a compiler may assume that v != v is false.
-fn is_nan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

@@ -1,9 +1,10 @@
 /** voxplain inspect: what a file holds, a network or a volume. */
+
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { orientationName } from '../io/cohort/grid-difference.ts'
 import { readFileChecked } from '../io/files.node.ts'
 import { countNonFinite, readVolume } from '../io/nifti.ts'
-import { closestOrientation } from '../io/orient.ts'
 import { voxelSize } from '../io/volume.ts'
 import type { ImportOptions } from '../model/formats/format.ts'
 import { summarise } from '../model/summary.ts'
@@ -82,7 +83,7 @@ function inspectVolume(file: string, bytes: Uint8Array, reporter: Reporter): voi
   const volume = readVolume(bytes, { name: file })
   const { shape, affine, nifti } = volume
   const voxel = voxelSize(affine)
-  const orientation = orientationLetters(affine)
+  const orientation = orientationName(affine)
   const { nan, infinite } = countNonFinite(volume)
   const values = { ...statistics(volume.data), nan, infinite }
   reporter.document({ file, kind: 'volume', shape, voxelSize: voxel, orientation, affine, nifti, ...values })
@@ -128,14 +129,4 @@ function statistics(data: Float32Array) {
   }
   if (finite === 0) return { min: null, max: null, mean: null, nonzero }
   return { min, max, mean: sum / finite, nonzero }
-}
-
-/** Where i, j and k run to: RAS, LPI, ... */
-function orientationLetters(affine: readonly number[]): string {
-  const { axis, flip } = closestOrientation(affine)
-  const letters = ['', '', '']
-  axis.forEach((voxelAxis, world) => {
-    letters[voxelAxis] = (flip[world] ? 'LPI' : 'RAS')[world]!
-  })
-  return letters.join('')
 }

@@ -1,5 +1,6 @@
 /** The weight gradient of a convolution on hardware GPUs: split over voxels into chunks, which are then summed. */
 import { type Dispatch, type LowerContext, sizeOf, type Tensor } from '../tensor.ts'
+import { evenTile } from './conv-problem.ts'
 import { linearGroups } from './launch.ts'
 import { sumDispatches } from './reduce.ts'
 
@@ -158,9 +159,4 @@ function layOutTile(problem: WeightProblem, tile: WeightTile): (WeightLayout & {
     bytes,
     cost: blocks * count * (warps * (wide * tall * kz * 4 * quads + WAIT) + COPY * words),
   }
-}
-
-/** Size of the tiles that split `count` evenly, each at most `most`. */
-function evenTile(count: number, most: number): number {
-  return Math.ceil(count / Math.ceil(count / most))
 }

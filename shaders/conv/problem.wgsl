@@ -1,4 +1,5 @@
-// Part of the row kernels, pasted before main: the problem, as problemConstants of ops/conv-problem.ts gives it.
+// Part of the convolution kernels, pasted before main: the problem, as problemConstants of ops/conv-problem.ts gives it.
+// REVERSED = 1 turns the taps round; a number, because the row kernels compute addresses from it.
 const N: u32 = 1u;
 const GROUPS: u32 = 1u;
 const CI: u32 = 1u;
