@@ -25,9 +25,14 @@ const END_Y: u32 = 1u; // rows of the last tile from here on are outside
 const AGAIN_Z: u32 = 0u;
 const END_Z: u32 = 1u;
 
+const LISTED: u32 = 0u; // 1: only the tiles in tasks
+
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+//@unroll M 0..LISTED
+@group(0) @binding(3) var<storage, read> tasks: array<u32>;
+//@end M
 
 //@slot epilogue
 fn epilogue(v: f32, i: u32) -> f32 { return v; }
@@ -39,11 +44,11 @@ const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
 const PLANE: u32 = IN.x * IN.y * IN.z;
 const END_X: u32 = IN.x;
 const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+const TASKS: u32 = N * GROUPS * BLOCKS * OUT.x * BANDS * TILES;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let task = linear_group(group, groups) * 64u + lane;
-  if (task >= N * GROUPS * BLOCKS * OUT.x * BANDS * TILES) { return; }
+  //@paste conv/row_task
   let tile = task % TILES;
   let band = task / TILES % BANDS;
   let ox = task / (TILES * BANDS) % OUT.x;

@@ -32,10 +32,15 @@ const AGAIN_Y: u32 = 0u; // windows that the last tile makes a second time
 const AGAIN_Z: u32 = 0u;
 const NONE: u32 = 0xffffffffu;
 
+const LISTED: u32 = 0u; // 1: only the tiles in tasks
+
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> index: array<u32>;
+//@unroll M 0..LISTED
+@group(0) @binding(4) var<storage, read> tasks: array<u32>;
+//@end M
 
 //@slot stage
 fn stage(v: f32, i: u32) -> f32 { return v; }
@@ -51,11 +56,11 @@ const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
 const PLANE: u32 = IN.x * IN.y * IN.z;
 const END_X: u32 = IN.x;
 const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+const TASKS: u32 = N * GROUPS * BLOCKS * POOLED.x * BANDS * TILES;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let task = linear_group(group, groups) * 64u + lane;
-  if (task >= N * GROUPS * BLOCKS * POOLED.x * BANDS * TILES) { return; }
+  //@paste conv/row_task
   let tile = task % TILES;
   let band = task / TILES % BANDS;
   let px = task / (TILES * BANDS) % POOLED.x;

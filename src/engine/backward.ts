@@ -4,6 +4,7 @@
  */
 import { requireShape, ShapeError } from './errors.ts'
 import { gradientRules, type Rule } from './gradients/index.ts'
+import { markGradient } from './gradients/origin.ts'
 import { add, fill } from './ops/elementwise.ts'
 import { formatShape, type Node, sizeOf, type Tensor } from './tensor.ts'
 
@@ -51,7 +52,7 @@ export function backward(
         `${node.operation.name}: gradient of input ${i} is ${formatShape(g.shape)}, expected ${formatShape(t.shape)}`,
       )
       const before = arriving.get(t)
-      arriving.set(t, before === undefined ? g : add(g, before))
+      arriving.set(t, markGradient(before === undefined ? g : add(g, before), t))
     })
   }
   return wrt.map((t) => arriving.get(t) ?? fill(t.shape, 0))

@@ -86,7 +86,8 @@ function allocate(gpu: Gpu, plan: Plan): ProgramBuffers {
     return buffer
   }
   for (const t of plan.residents) of.set(t, residentBuffer(gpu, t))
-  for (const t of plan.inputs) of.set(t, make(bytesOf(t), t.leaf!.label))
+  const lists = plan.live?.lists.map(({ list }) => list) ?? []
+  for (const t of [...plan.inputs, ...lists]) of.set(t, make(bytesOf(t), t.leaf!.label))
   for (const t of plan.fixed) of.set(t, make(storedBytes(t, plan.half), t.node!.operation.name))
   const shared = plan.temporaries.buffers.map((bytes, k) => make(bytes, `shared ${k}`))
   for (const [t, k] of plan.temporaries.place) of.set(t, shared[k]!)

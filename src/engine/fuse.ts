@@ -160,7 +160,8 @@ function mustStayBefore(producer: Step, source: Tensor, steps: ReadonlyMap<Node,
   })
 }
 
-function countBindings(dispatch: Dispatch, maxBinding: number): number {
+/** Storage bindings of a dispatch; large operands take several. */
+export function countBindings(dispatch: Dispatch, maxBinding: number): number {
   return operandsOf(dispatch).reduce((n, t) => n + segmentCount(bytesOf(t), maxBinding), 0)
 }
 

@@ -3,6 +3,7 @@
 import { reachable } from './backward.ts'
 import { lowerAndFuse, operandsOf, type Step } from './fuse.ts'
 import type { Gpu, Tune } from './gpu.ts'
+import { type LivePlan, planLive } from './live-plan.ts'
 import { type Lifetime, type MemoryPlan, planMemory } from './memory.ts'
 import { halfStored, type Precision, storedBytes } from './precision.ts'
 import { type Choice, type Node, storageOf, type Tensor } from './tensor.ts'
@@ -25,6 +26,11 @@ export interface CompileOptions {
    * shader-f16. Arithmetic, sums, leaves and outputs are f32 with both. Default 'f32'.
    */
   precision?: Precision
+  /**
+   * A tensor [N, C, D, H, W] of which few voxels change from run to run while nothing else that it is made of or mixed with
+   * does: Program.setLive() then saves the rest. Gradients are right only at live voxels. Used where it pays: on CPU adapters.
+   */
+  live?: Tensor
   /** Refuse programs whose planned GPU memory exceeds this many bytes. */
   memoryLimit?: number
 }
@@ -49,6 +55,8 @@ export interface Plan {
   readonly residents: readonly Tensor[]
   readonly fixed: readonly Tensor[]
   readonly temporaries: MemoryPlan<Tensor>
+  /** What may be left out of a run, where `live` was asked for. */
+  readonly live: LivePlan | undefined
   /** Tensors that are stored as f16. */
   readonly half: ReadonlySet<Tensor>
 }
@@ -98,7 +106,10 @@ function planVariants(
     variant: (choice: Choice) => options.variant?.(choice) ?? fastest(choice),
   }
   const once = lowerAndFuse(onceNodes, fuse)
-  const steps = lowerAndFuse(stepNodes, fuse)
+  const whole = lowerAndFuse(stepNodes, fuse)
+  const { steps, live } =
+    options.live && gpu.software ? planLive(options.live, stepNodes, whole, fuse) : { steps: whole, live: undefined }
+  for (const t of live?.kept ?? []) fixed.add(t)
   const exact = new Set([...kept, ...effects.flatMap((n) => n.inputs.map(storageOf))])
   const half = options.precision === 'f16' ? halfStored(gpu, [...once, ...steps].flatMap(tensorsOf), exact) : NONE
   const bytes = (t: Tensor) => storedBytes(t, half)
@@ -108,12 +119,12 @@ function planVariants(
   const sum = (tensors: Iterable<Tensor>) => [...tensors].reduce((s, t) => s + bytes(t), 0)
   const memory = {
     temporaries: temporaries.buffers.reduce((a, b) => a + b, 0),
-    fixed: sum(inputs) + sum(fixed),
+    fixed: sum(inputs) + sum(fixed) + sum(live?.lists.map(({ list }) => list) ?? []),
     resident: sum(residents),
   }
   const total = memory.temporaries + memory.fixed + memory.resident
   const report = { ...memory, total }
-  return { memory: report, once, steps, inputs, residents, fixed: [...fixed], temporaries, half }
+  return { memory: report, once, steps, inputs, residents, fixed: [...fixed], temporaries, live, half }
 }
 
 /** Nodes whose values cannot change between runs. */

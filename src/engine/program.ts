@@ -2,6 +2,7 @@
 import { GpuError, ShapeError } from './errors.ts'
 import { freeBuffer, type Gpu, makeBuffer, settle } from './gpu.ts'
 import { type Kernel, packUniforms } from './kernel.ts'
+import { taskLists } from './live-plan.ts'
 import type { MemoryReport, Plan, ProgramBuffers } from './plan.ts'
 import { bytesOf, type Dispatch, formatShape, type Node, sizeOf, storageOf, type Tensor } from './tensor.ts'
 
@@ -36,6 +37,13 @@ export interface Program {
   write(tensor: Tensor, values: Float32Array | Uint32Array): void
   /** Changes fields of the uniform struct of a node's kernel, for the runs that follow. */
   setUniforms(node: Node, values: Readonly<Record<string, number | readonly number[]>>): void
+  /**
+   * Says which voxels of the tensor compiled as `live` differ from what they were in the last run: [N, D, H, W], 1 for those.
+   * The runs that follow compute only what these change, until the next call; without an argument, everything. A run of
+   * everything comes first, and after any other change of inputs. Does nothing in programs without such a tensor.
+   * @throws ShapeError for another number of voxels
+   */
+  setLive(voxels?: Uint8Array): void
   /** Encodes and submits `times` runs in one compute pass. Returns at once. */
   run(times?: number): void
   /** The values of an output, parameter or input after the runs so far. Rejects with a GpuError; never hangs on a lost device. */
@@ -117,6 +125,18 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
     return next
   }
 
+  const setLive = (voxels?: Uint8Array): void => {
+    if (!plan.live) return
+    const { root } = plan.live
+    const count = sizeOf(root.shape) / root.shape[1]!
+    if (voxels && voxels.length !== count) {
+      throw new ShapeError(`setLive: ${formatShape(root.shape)} has ${count} voxels, got ${voxels.length}`)
+    }
+    for (const [list, tasks] of taskLists(plan.live, voxels))
+      device.queue.writeBuffer(bufferOf(list), 0, tasks as never)
+  }
+
+  setLive()
   submit(once, 1)
   return {
     memory: plan.memory,
@@ -134,6 +154,7 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
       }
       device.queue.writeBuffer(bufferOf(tensor), 0, values as Float32Array<ArrayBuffer>)
     },
+    setLive,
     setUniforms(node, values) {
       const of = steps.filter((l) => l.nodes.includes(node) && uniforms.has(l.dispatch))
       if (of.length === 0) throw new GpuError('internal', `${node.operation.name} has no uniforms in this program`)

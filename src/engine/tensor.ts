@@ -86,6 +86,20 @@ export interface Dispatch {
   readonly groups: readonly [number, number, number]
   /** Multiply-adds x 2 and the like, for the cost table. */
   readonly flops?: number
+  /** What each thread makes, where threads may be left out (see live.ts): the kernel then takes their numbers from `tasks`. */
+  readonly tasks?: TaskGrid
+}
+
+/**
+ * Threads of a kernel as tiles of its output [N, C, D, H, W]: thread ((n blocks + block) X + x) Y + y) Z + z makes the tile
+ * (x, y, z) of a block of channels. Tiles begin at index * tile, but not after `last`.
+ */
+export interface TaskGrid {
+  readonly scans: number
+  readonly blocks: number
+  readonly size: readonly [number, number, number]
+  readonly tile: readonly [number, number, number]
+  readonly last: readonly [number, number, number]
 }
 
 /** One of several ways to run a node on this adapter. All of them give the same bits. */

@@ -23,6 +23,13 @@ const ANATOMY_BLUR_MM = 1
 const REGION_END = 9
 const REGION_FADE = 6
 
+/** The same field of view in so many voxels along x, y, z, whatever their size. */
+export function gridOf(shape: readonly [number, number, number]): Grid {
+  const [a, b, c] = shape.map((n, axis) => EXTENT[axis]! / n) as [number, number, number]
+  const [x, y, z] = ORIGIN
+  return { shape, affine: [a, 0, 0, x, 0, b, 0, y, 0, 0, c, z, 0, 0, 0, 1] }
+}
+
 /**
  * An axis-aligned grid that covers the brain, isotropic, x to the right: at 1.5 mm exactly the 121 x 145 x 121 grid of CAT12,
  * at 2 mm 91 x 109 x 91, at 4 mm 46 x 55 x 46.

@@ -5,6 +5,7 @@ import { maxPoolGradient } from '../ops/pool.ts'
 import { channelSum, sum } from '../ops/reduce.ts'
 import { reshape } from '../ops/shape.ts'
 import type { Constants, Node, Tensor } from '../tensor.ts'
+import { markGradient } from './origin.ts'
 import type { Rule, Rules } from './rule.ts'
 
 /**
@@ -15,7 +16,7 @@ function beforePool(dy: Tensor, change: (dy: Tensor, pool: Node) => Tensor | und
   if (dy.node?.operation.name !== 'max_pool3d_gradient') return undefined
   const { pool } = dy.node.attributes as { pool: Node }
   const changed = change(dy.node.inputs[0]!, pool)
-  return changed && maxPoolGradient(pool, changed)
+  return changed && maxPoolGradient(pool, markGradient(changed, pool.outputs[0]!))
 }
 
 /** The gradient needs the output y: relu and its like. At a pool's winners, y is what the pool put out. */
@@ -44,6 +45,10 @@ export const elementwiseRules: Rules = {
   elu: fromOutput,
   sigmoid: fromOutput,
   tanh: fromOutput,
+  exp: fromOutput,
+  log: fromInput,
+  sqrt: fromOutput,
+  softplus: fromInput,
   absolute: fromInput,
   clamp: fromInput,
   inverse_sqrt: ({ outputs: [y] }, [dy]) => [affine(multiply(multiply(multiply(dy!, y!), y!), y!), -0.5)],

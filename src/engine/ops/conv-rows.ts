@@ -2,7 +2,7 @@
  * Convolutions in row kernels (shaders/conv/rows*): each thread makes a tile of rows in registers. Alone, together with the
  * max-pool that follows, and as the data gradient through that pool.
  */
-import type { Constants, Dispatch, LowerContext, Piece, Tensor } from '../tensor.ts'
+import type { Constants, Dispatch, LowerContext, Piece, TaskGrid, Tensor } from '../tensor.ts'
 import { type ConvProblem, evenTile, problemConstants, type Triple } from './conv-problem.ts'
 import { linearGroups } from './launch.ts'
 
@@ -133,9 +133,22 @@ export function rows(p: ConvProblem, { runs }: LowerContext): Dispatch[] {
       },
       bind: { x: p.x, w: p.w, y: p.y },
       groups: linearGroups(threads * tiles, 64),
+      tasks: taskGrid(p, channels, p.out, [tall, columns], [p.out[1] - tall, p.out[2] - columns]),
       flops: p.flops,
     },
   ]
+}
+
+/** Threads that make `channels` channels of one plane, in tiles of y and z that begin at `last` at the latest. */
+function taskGrid(
+  p: ConvProblem,
+  channels: number,
+  size: Triple,
+  [tall, columns]: readonly [number, number],
+  [lastY, lastZ]: readonly [number, number],
+): TaskGrid {
+  const blocks = p.groups * Math.ceil(p.co / channels)
+  return { scans: p.n, blocks, size, tile: [1, tall, columns], last: [size[0] - 1, lastY, lastZ] }
 }
 
 /**
@@ -200,6 +213,7 @@ export function rowsPool(
       bind: { x: p.x, w: p.w, y, index },
       epilogue: stage.map((piece) => ({ ...piece, slot: 'stage' })),
       groups: linearGroups(threads * tiles, 64),
+      tasks: taskGrid(p, channels, pooled, [tall, columns], [pooled[1] - tall, pooled[2] - columns]),
       flops: p.flops,
     },
   ]
@@ -267,6 +281,7 @@ export function rowsUnpool(
       },
       bind: { dy, index, w: p.w, y: p.y },
       groups: linearGroups(threads * tiles, 64),
+      tasks: taskGrid(p, tile.channels, p.out, [tall, wide], [last(1, tall), last(2, wide)]),
       flops: p.flops,
     },
   ]
