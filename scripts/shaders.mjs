@@ -10,15 +10,27 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'shaders')
 const operations = join(root, 'src', 'engine', 'ops')
 const engine = join(root, 'src', 'engine')
-/** Folders apart, by the file they are gathered in. */
-const apart = { augment: ['augment'], bench: ['bench'], optim: ['optim'] }
+/** Folders, or beginnings of names, apart, by the file they are gathered in. */
+const apart = {
+  augment: ['augment/'],
+  bench: ['bench/'],
+  explain: ['explain/'],
+  judge: ['judge/'],
+  lrp: ['lrp/'],
+  optim: ['optim/'],
+  perturb: ['perturb/'],
+  train: ['conv/weight', 'softmax/cross_entropy'],
+}
 
 const shaders = read(folder, '.wgsl')
 // How fast a kernel is depends on its text, and on the tiles and grids with which operations launch it.
 const kernels = [...shaders.map(([name, text]) => [name, lean(text)]), ...read(operations, '.ts')]
 const version = createHash('sha256').update(JSON.stringify(kernels)).digest('hex').slice(0, 16)
-const folderOf = ([name]) => name.split('/')[0]
-const isApart = (shader) => Object.values(apart).flat().includes(folderOf(shader))
+const isIn =
+  (places) =>
+  ([name]) =>
+    places.some((place) => name.startsWith(place))
+const isApart = isIn(Object.values(apart).flat())
 
 gather(
   'shaders.gen.ts',
@@ -36,7 +48,7 @@ for (const [file, folders] of Object.entries(apart)) {
     `import { shaders } from './shaders.gen.ts'
 
 Object.assign(shaders, {
-${entries(shaders.filter((shader) => folders.includes(folderOf(shader))))}})
+${entries(shaders.filter(isIn(folders)))}})
 `,
   )
 }
@@ -45,6 +57,12 @@ function entries(list) {
   return list
     .map(([name, text]) => `  ${JSON.stringify(name.slice(0, -'.wgsl'.length))}: ${JSON.stringify(lean(text))},\n`)
     .join('')
+}
+
+/** A statement without spaces around most operators; not around signs, two of which would become another operator. */
+function tight(line) {
+  if (!/^ .*[;{}]$/.test(line) || line.includes('//@')) return line
+  return ` ${line.trim().replace(/ ?([=*/%<>&|,;:(){}[\]?]+) ?/g, '$1')}`
 }
 
 /** Two scripts may run at once, so the file appears whole or not at all. */
@@ -64,11 +82,11 @@ function read(from, ending) {
 }
 
 /**
- * Without comments, blank lines and all but one space of indentation. Directives (`//@`) stay; so does the space, because
+ * Without comments, blank lines, spaces around operators, and all but one space of indentation. Directives (`//@`) stay; so does the space, because
  * what is declared for the whole module is told by its place at the start of a line (src/engine/source.ts).
  */
 function lean(text) {
-  const lines = text.split('\n').map((line) => line.replace(/\s*\/\/(?!@).*$/, '').replace(/^\s+/, ' '))
+  const lines = text.split('\n').map((line) => tight(line.replace(/\s*\/\/(?!@).*$/, '').replace(/^\s+/, ' ')))
   return lines
     .filter((line) => line.trim() !== '')
     .join('\n')

@@ -1,7 +1,5 @@
 /** What kernels declare: read by our few lines, and by wgsl_reflect, a whole parser of WGSL. Both must agree. */
-import '../src/engine/shaders-augment.gen.ts'
-import '../src/engine/shaders-bench.gen.ts'
-import '../src/engine/shaders-optim.gen.ts'
+import './support/all-shaders.ts'
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,7 +1,5 @@
 /** Tensors stored as f16: which ones, what it saves, what becomes of numbers, and what is refused. */
-import '../src/engine/shaders-augment.gen.ts'
-import '../src/engine/shaders-bench.gen.ts'
-import '../src/engine/shaders-optim.gen.ts'
+import './support/all-shaders.ts'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { backward } from '../src/engine/backward.ts'

@@ -7,7 +7,7 @@ import { ShapeError } from '../src/engine/errors.ts'
 import { applyBand, type Band, transposeBand } from '../src/engine/ops/band.ts'
 import { blurBand, gaussianBlur } from '../src/engine/ops/blur.ts'
 import { leakyRelu } from '../src/engine/ops/elementwise.ts'
-import { type ResampleMode, resample3d, resampleBand } from '../src/engine/ops/resample.ts'
+import { type ResampleMode, type ResampleOptions, resample3d, resampleBand } from '../src/engine/ops/resample.ts'
 import { input, sizeOf, type Tensor } from '../src/engine/tensor.ts'
 import {
   assertClose,
@@ -27,6 +27,7 @@ test.after(closeTestGpu)
 const length = fc.integer({ min: 1, max: 9 })
 const volume = fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 3 }), length, length, length)
 const size = fc.tuple(length, length, length)
+const aligned = (corners: boolean): ResampleOptions => (corners ? { coordinates: 'align_corners' } : {})
 const kinds: [ResampleMode, boolean][] = [
   ['trilinear', false],
   ['trilinear', true],
@@ -41,7 +42,7 @@ for (const [mode, corners] of kinds) {
         const data = values(sizeOf(shape), 30)
         const exact = (x: ArrayLike<number>) =>
           mode === 'nearest' ? nearest(x, shape, to) : trilinear(x, shape, to, corners)
-        const build = (x: Tensor) => resample3d(x, to, mode, corners)
+        const build = (x: Tensor) => resample3d(x, to, mode, aligned(corners))
         const { outputs, gradients } = await evaluate(gpu, (x) => build(x!), [{ shape, data }], { gradient: true })
         assertClose(outputs[0]!, exact(data), `${shape} to ${to}`)
         const differences = finiteDifferences(exact, [data], [shape[0], shape[1], ...to], { probes: 12 })
@@ -56,7 +57,7 @@ test('the numbers of the ONNX Resize documentation', async () => {
   const gpu = await testGpu()
   const x = { shape: [1, 1, 1, 2, 2], data: Float32Array.of(1, 2, 3, 4) }
   const run = async (mode: ResampleMode, corners: boolean) =>
-    (await evaluate(gpu, (t) => resample3d(t!, [1, 4, 4], mode, corners), [x])).outputs[0]!
+    (await evaluate(gpu, (t) => resample3d(t!, [1, 4, 4], mode, aligned(corners)), [x])).outputs[0]!
   const half = [1, 1.25, 1.75, 2, 1.5, 1.75, 2.25, 2.5, 2.5, 2.75, 3.25, 3.5, 3, 3.25, 3.75, 4]
   assert.equal([...(await run('trilinear', false))], half)
   const third = [0, 1, 2, 3].flatMap((h) => [0, 1, 2, 3].map((w) => 1 + (2 * h + w) / 3))
@@ -75,7 +76,7 @@ test("<Ax, y> = <x, A'y> to the last bit where the weights are exact", async () 
     (x) => resample3d(x, [6, 8, 4]),
     (x) => resample3d(x, [12, 4, 8]),
     (x) => resample3d(x, [5, 7, 3], 'nearest'),
-    (x) => resample3d(x, [5, 7, 3], 'trilinear', true),
+    (x) => resample3d(x, [5, 7, 3], 'trilinear', aligned(true)),
   ]
   for (const build of cases) {
     const to = build(input(shape)).shape
@@ -119,7 +120,7 @@ test('the transposed band is the transposed matrix', () => {
   const bands = fc.oneof(
     fc
       .tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), fc.constantFrom(...kinds))
-      .map(([from, to, [mode, corners]]) => resampleBand(from, to, mode, corners)),
+      .map(([from, to, [mode, corners]]) => resampleBand(from, to, mode, aligned(corners))),
     fc
       .tuple(
         fc.integer({ min: 1, max: 30 }),
@@ -189,7 +190,7 @@ test('refuses what does not fit', () => {
   refused(() => gaussianBlur(x, -1), /sigma \[-1,-1,-1\]/)
   refused(() => gaussianBlur(x, [1, Number.NaN, 1]), /finite/)
   refused(() => gaussianBlur(input([4]), 1), /got 4/)
-  refused(() => applyBand(x, 4, resampleBand(3, 5, 'nearest', false)), /3 columns along axis 4 of 1x1x2x3x4/)
+  refused(() => applyBand(x, 4, resampleBand(3, 5, 'nearest')), /3 columns along axis 4 of 1x1x2x3x4/)
 })
 
 test.run()

@@ -1,7 +1,5 @@
 /** The cache of tuning in Node: where it is, what survives, and that a broken one never breaks anything else. */
-import '../src/engine/shaders-augment.gen.ts'
-import '../src/engine/shaders-bench.gen.ts'
-import '../src/engine/shaders-optim.gen.ts'
+import './support/all-shaders.ts'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -81,7 +81,7 @@ test('what is wrong is named', () => {
   rejects({ ...base, input: [1, 2 ** 20, 2 ** 20, 2 ** 20] }, /too large/)
   rejects({ ...base, layers: [] }, /layers: 1 to/)
   rejects({ ...base, output: 'probabilities' }, /needs a softmax/)
-  rejects(changed(1, { type: 'swish' }), /"b" has the unknown type "swish"; supported: add, .*transpose/)
+  rejects(changed(1, { type: 'swish' }), /"b" has the unknown type "swish"; supported: abs, add, .*transpose/)
   rejects(changed(1, { type: 'constructor' }), /unknown type "constructor"/)
   rejects(changed(1, { slope: 1 }), /layer "b" \(relu\): has no attribute "slope"/)
   rejects(changed(0, { kernel: [3, 3] }), /layer "a" \(conv3d\): kernel must be a list of 3/)

@@ -67,8 +67,44 @@ function small(): Uint8Array {
   })
 }
 
+/** The operators whose inputs are lists, names of modes, and constants that become layers. */
+function varied(): Uint8Array {
+  return buildOnnx({
+    input: ['n', 2, 4, 4, 4],
+    opset: 18,
+    nodes: [
+      { op: 'Pad', in: ['x', 'p'], out: 'a', with: { mode: 'reflect' } },
+      { op: 'Slice', in: ['a', 's', 'e', 'd', 't'], out: 'b' },
+      {
+        op: 'Resize',
+        in: ['b', '', '', 'r'],
+        out: 'c',
+        with: { mode: 'linear', coordinate_transformation_mode: 'align_corners' },
+      },
+      { op: 'Add', in: ['c', 'm'], out: 'f' },
+      { op: 'LayerNormalization', in: ['f', 'g'], out: 'h', with: { axis: -1 } },
+      { op: 'Gather', in: ['h', 'i'], out: 'j', with: { axis: 2 } },
+      { op: 'ReduceLogSumExp', in: ['j', 'k'], out: 'l', with: { keepdims: 0 } },
+      { op: 'Mish', in: ['l'], out: 'y' },
+    ],
+    tensors: {
+      p: integers(0, 0, 1, 0, 2, 0, 0, 1, 0, 0),
+      s: integers(-1, 0),
+      e: integers(-9, 6),
+      d: integers(2, 4),
+      t: integers(-2, 1),
+      r: integers(1, 2, 3, 4, 3),
+      m: floats([1, 2, 1, 4, 3], new Array(24).fill(0.5)),
+      g: floats([3], [1, 2, 3]),
+      i: integers(1, 0, -1),
+      k: integers(2, 3, 4),
+    },
+  })
+}
+
 const files: [string, () => Uint8Array, number][] = [
   ['small', small, 2500],
+  ['varied', varied, 2500],
   ['zoo', () => exportOnnx(onnxZoo()), 1000],
 ]
 
@@ -112,7 +148,58 @@ const refused: [string, ModelSpec, RegExp][] = [
   ['a value nobody makes', { nodes: [y('Add', { in: ['x', 'a'] })] }, /"a", which nothing makes/],
   ['an output nobody makes', { nodes: [y('Relu')], output: ['z'] }, /the graph takes the value "z"/],
   ['a value made twice', { nodes: [y('Relu'), y('Tanh')] }, /"n1" \(Tanh\) makes the value "y"/],
-  ['several inputs', { nodes: [y('Relu')], input: { x: [1, 2, 3], z: [1] } }, /2 inputs \(x, z\)/],
+  ['several inputs', { nodes: [y('Relu')], input: { x: [1, 2, 3], z: [1] } }, /2 inputs \(x, z\).*give the values/],
+  ['Einsum', { nodes: [y('Einsum', { with: { equation: 'ncdhw->nc' } })] }, /"n0" \(Einsum\): is not supported/],
+  [
+    'cubic Resize',
+    {
+      nodes: [y('Resize', { in: ['x', '', '', 's'], with: { mode: 'cubic' } })],
+      tensors: { s: integers(1, 2, 3, 3, 3) },
+    },
+    /mode is "cubic".*supported: linear and nearest/,
+  ],
+  [
+    'an unknown border',
+    {
+      nodes: [y('Pad', { in: ['x', 's'], with: { mode: 'mirror' } })],
+      tensors: { s: integers(...new Array(10).fill(1)) },
+    },
+    /mode is "mirror"; supported: constant, edge, reflect, wrap/,
+  ],
+  ['an ArgMax inside', { nodes: [{ op: 'ArgMax', in: ['x'], out: 'a' }, y('Relu', { in: ['a'] })] }, /only at the end/],
+  [
+    'a row a sample',
+    { nodes: [y('Add', { in: ['x', 'c'] })], input: [2, 3], tensors: { c: floats([2, 3], [1, 2, 3, 4, 5, 6]) } },
+    /same for all samples/,
+  ],
+  [
+    'a constant of more axes',
+    { nodes: [y('Add', { in: ['x', 'c'] })], input: [1, 3], tensors: { c: floats([1, 2, 3], [1, 2, 3, 4, 5, 6]) } },
+    /more axes than a batch/,
+  ],
+  [
+    'a gather out of reach',
+    { nodes: [y('Gather', { in: ['x', 'i'], with: { axis: 2 } })], tensors: { i: integers(0, 7) } },
+    /element 7 of 3/,
+  ],
+  [
+    'a border of billions',
+    {
+      nodes: [y('Pad', { in: ['x', 's'], with: { mode: 'edge' } })],
+      tensors: { s: integers(0, 0, 2 ** 31, 0, 0, 0, 0, 0, 0, 0) },
+    },
+    /grow far beyond/,
+  ],
+  [
+    'a huge exponent',
+    { nodes: [y('Pow', { in: ['x', 'c'] })], tensors: { c: floats([], [1e9]) } },
+    /exponent is 1000000000/,
+  ],
+  [
+    'training of a Dropout',
+    { nodes: [y('Dropout', { in: ['x', '', 't'] })], tensors: { t: integers(1) } },
+    /training mode/,
+  ],
   ['several outputs', { nodes: [y('Relu')], output: ['y', 'x'] }, /outputs y, x/],
   ['a negative size', { nodes: [y('Relu')], input: [1, 2, -3, 3, 3] }, /\[1, 2, -3, 3, 3\]/],
   ['an open size', { nodes: [y('Relu')], input: ['n', 1, 'd', 3, 3] }, /\[\?, 1, \?, 3, 3\].*only the batch/],

@@ -2,7 +2,7 @@
 // g = gradient + weight_decay parameter, or with DECOUPLED parameter *= 1 - learning_rate weight_decay (AdamW);
 // first += (1 - beta1) (g - first); second = beta2 second + (1 - beta2) g^2; largest = max(largest, second);
 // parameter -= learning_rate / (1 - beta1^t) first / (sqrt(largest / (1 - beta2^t)) + epsilon).
-// counter [4] = t, 1 - beta1^t, 1 - beta2^t, halted (optim/counter, optim/watch). The rates 1 - beta come from the host, with all their digits.
+// counter [5] = t, 1 - beta1^t, 1 - beta2^t, halted, factor of the gradient (optim/counter, optim/watch). The rates 1 - beta come from the host, with all their digits.
 //@include common/linear
 
 const COUNT: u32 = 1u;
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = linear_group(group, groups) * 64u + lane;
   if ((i >= COUNT) | (counter[3] > 0.0)) { return; }
   let p = parameter[i];
-  let g = gradient[i] + select(params.weight_decay * p, 0.0, DECOUPLED);
+  let g = gradient[i] * counter[4] + select(params.weight_decay * p, 0.0, DECOUPLED);
   let m = first[i] + params.rate1 * (g - first[i]);
   let v = params.beta2 * second[i] + params.rate2 * g * g;
   first[i] = m;

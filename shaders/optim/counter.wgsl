@@ -1,17 +1,14 @@
-// Advances a step counter in place: state = [t, 1 - beta1^t, 1 - beta2^t, halted], and copies it to y. One thread.
+// Advances a step counter in place: state = [t, 1 - beta1^t, 1 - beta2^t, halted], and copies it to y, with a factor of 1
+// for gradients behind it. One thread.
 // halted is left as it is (optim/watch).
 // The powers come from t itself, exp(t log beta), so that no rounding adds up over a long training.
+//@include optim/one_minus_exp
+
 struct Params { log_beta1: f32, log_beta2: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> state: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
-// 1 - exp(-z) for z >= 0; near 0 by its series, because the difference would lose the digits.
-fn one_minus_exp(z: f32) -> f32 {
-  if (z > 0.5) { return 1.0 - exp(-min(z, 80.0)); }
-  return z * (1.0 - z / 2.0 * (1.0 - z / 3.0 * (1.0 - z / 4.0 * (1.0 - z / 5.0 * (1.0 - z / 6.0 * (1.0 - z / 7.0 * (1.0 - z / 8.0)))))));
-}
 
 @compute @workgroup_size(1)
 fn main() {
@@ -25,4 +22,5 @@ fn main() {
   y[1] = correction1;
   y[2] = correction2;
   y[3] = state[3];
+  y[4] = 1.0;
 }

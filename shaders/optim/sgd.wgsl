@@ -1,5 +1,5 @@
 // Gradient descent in place, without momentum: parameter -= learning_rate (gradient + weight_decay parameter).
-// counter [4]: nothing happens where counter[3] is 1 (optim/watch).
+// counter [5]: nothing happens where counter[3] is 1 (optim/watch); the gradient is multiplied by counter[4].
 //@include common/linear
 
 const COUNT: u32 = 1u;
@@ -16,5 +16,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = linear_group(group, groups) * 64u + lane;
   if ((i >= COUNT) | (counter[3] > 0.0)) { return; }
   let p = parameter[i];
-  parameter[i] = p - params.learning_rate * (gradient[i] + params.weight_decay * p);
+  parameter[i] = p - params.learning_rate * (gradient[i] * counter[4] + params.weight_decay * p);
 }

@@ -1,7 +1,8 @@
 // Gradient descent with momentum in place (PyTorch's SGD): g = gradient + weight_decay parameter;
 // velocity = momentum velocity + (1 - dampening) g, and g itself in the first step;
 // parameter -= learning_rate velocity, or with NESTEROV learning_rate (g + momentum velocity).
-// counter [4]: step t first, 1 in the first step (optim/counter); nothing happens where counter[3] is 1 (optim/watch).
+// counter [5]: step t first, 1 in the first step (optim/counter); nothing happens where counter[3] is 1 (optim/watch); the
+// gradient is multiplied by counter[4].
 //@include common/linear
 
 const COUNT: u32 = 1u;
@@ -20,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = linear_group(group, groups) * 64u + lane;
   if ((i >= COUNT) | (counter[3] > 0.0)) { return; }
   let p = parameter[i];
-  let g = gradient[i] + params.weight_decay * p;
+  let g = gradient[i] * counter[4] + params.weight_decay * p;
   var v = params.momentum * velocity[i] + (1.0 - params.dampening) * g;
   if (counter[0] < 1.5) {
     v = g;

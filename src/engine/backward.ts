@@ -41,7 +41,7 @@ export function backward(
     const gradients = node.outputs.map((t) => arriving.get(t))
     if (gradients.every((g) => g === undefined)) continue
     const wanted = node.inputs.map((t) => wrtSet.has(t) || (t.node !== undefined && needed.has(t.node)))
-    const rule = rules?.(node) ?? gradientRules[node.operation.name]
+    const rule = rules?.(node) ?? gradientRules[node.operation.name] ?? node.operation.gradient
     if (rule === undefined) throw new ShapeError(`${node.operation.name} has no gradient`)
     const passed = rule(node, gradients, wanted)
     node.inputs.forEach((t, i) => {

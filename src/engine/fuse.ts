@@ -55,7 +55,7 @@ export function lowerAndFuse(nodes: readonly Node[], options: FuseOptions): Step
     if (fused) {
       steps.delete(storageOf(node.inputs[0]!).node!)
       steps.set(node, fused)
-    } else {
+    } else if (!options.fuse || !joinStep(node, steps, options)) {
       steps.set(node, lowerNode(node, options))
     }
   }
@@ -121,6 +121,20 @@ function fuseOver(
   const step = lowering(options, (context) => over!(node, nodes, context), [...nodes, node])
   const fits = (d: Dispatch) => countBindings(d, options.maxBinding) <= options.limits.maxStorageBuffersPerShaderStage
   return step?.dispatches.every(fits) ? step : undefined
+}
+
+/** Lets a step that is there already compute the node as well, where the operation knows how; true where one does. */
+function joinStep(node: Node, steps: Map<Node, Step>, options: FuseOptions): boolean {
+  const { join } = node.operation
+  if (!join) return false
+  for (const [key, step] of steps) {
+    const dispatches = join(node, step)?.map(onStorage)
+    const fits = (d: Dispatch) => countBindings(d, options.maxBinding) <= options.limits.maxStorageBuffersPerShaderStage
+    if (!dispatches?.every(fits)) continue
+    steps.set(key, { ...step, nodes: [...step.nodes, node], dispatches })
+    return true
+  }
+  return false
 }
 
 /** The producer's step with this node's piece appended, or undefined where that is not possible. */

@@ -38,7 +38,7 @@ export interface Node {
   readonly id: number
 }
 
-/** What an operation is to the engine. Its gradient is a rule under its name in gradients/. */
+/** What an operation is to the engine. Its gradient is a rule under its name in gradients/, or its own. */
 export interface Operation {
   readonly name: string
   /** Dispatches that compute the node's outputs from its inputs. */
@@ -49,8 +49,18 @@ export interface Operation {
    * @param before the nodes of the step that makes the first input: one, and the elementwise ones that ride on it.
    */
   over?(node: Node, before: readonly Node[], context: LowerContext): Dispatch[] | undefined
+  /**
+   * The dispatches of a step that is planned already, changed so that they compute this node, too, from what they read
+   * anyway; undefined where the step is not one that can.
+   */
+  join?(
+    node: Node,
+    step: { readonly nodes: readonly Node[]; readonly dispatches: readonly Dispatch[] },
+  ): Dispatch[] | undefined
   /** Elementwise in its first input: may run inside the kernel that produces that input (see fuse.ts). */
   piece?(node: Node): Piece
+  /** Its gradient rule (see gradients/rule.ts), where that is not in gradients/, so that not every program loads it. */
+  gradient?(node: Node, arriving: readonly (Tensor | undefined)[], wanted: readonly boolean[]): (Tensor | undefined)[]
   /** Changes leaves in place (optimizer steps, running statistics); kept alive by naming it in compile's `effects`. */
   readonly effect?: boolean
   /** The output is the first input's values under another shape: no kernel runs and no memory is used. */

@@ -2,13 +2,17 @@
  * A network on the engine's graph.
  */
 
+import { ShapeError } from '../engine/errors.ts'
 import { gaussianBlur } from '../engine/ops/blur.ts'
+import { broadcastTo } from '../engine/ops/broadcast.ts'
 import { conv3d, convTranspose3d } from '../engine/ops/conv.ts'
 import { dense } from '../engine/ops/dense.ts'
 import { dropout } from '../engine/ops/dropout.ts'
 import * as elementwise from '../engine/ops/elementwise.ts'
-import { batchNorm, batchNormTraining, instanceNorm } from '../engine/ops/norm.ts'
+import { gather } from '../engine/ops/gather.ts'
+import { batchNorm, batchNormTraining, groupNorm, instanceNorm, layerNorm } from '../engine/ops/norm.ts'
 import { avgPool3d, globalAvgPool, globalMaxPool, maxPool3d } from '../engine/ops/pool.ts'
+import { mean } from '../engine/ops/reduce.ts'
 import { resample3d } from '../engine/ops/resample.ts'
 import { concat, flatten, pad, reshape, slice, transpose } from '../engine/ops/shape.ts'
 import { logSoftmax, softmax } from '../engine/ops/softmax.ts'
@@ -32,10 +36,12 @@ export interface BuildOptions {
 export interface BuiltNetwork {
   /** [N, C, D, H, W]. */
   readonly input: Tensor
-  /** [N, classes]. */
+  /** [N, classes]. Of a segmentation: the mean of each class's logit over all voxels. */
   readonly logits: Tensor
-  /** [N, classes], softmax of the logits. */
+  /** [N, classes], softmax of the logits. Of a segmentation: the mean over all voxels of the classes' probabilities. */
   readonly probabilities: Tensor
+  /** Of a segmentation: the logits of every voxel, [N, classes, D, H, W]. */
+  readonly voxels?: Tensor
   /** All weights by name, running statistics included. */
   readonly parameters: NetworkParameters
   /** Those that an optimizer moves. */
@@ -76,6 +82,7 @@ export async function networkFromParameters(
 interface Context {
   readonly weight: (name: string) => Tensor
   readonly optional: (name: string) => Tensor | undefined
+  readonly batch: number
   readonly training: BuildOptions['training']
   readonly effects: Node[]
   /** Number of the layer, which keeps the random numbers of dropouts apart. */
@@ -110,12 +117,22 @@ const builders: Builders = {
   },
   instanceNorm: ({ epsilon }, [x], c) =>
     instanceNorm(x, { gamma: c.weight('weight'), beta: c.weight('bias'), epsilon }),
+  groupNorm: ({ groups, epsilon }, [x], c) =>
+    groupNorm(x, { groups, gamma: c.weight('weight'), beta: c.weight('bias'), epsilon }),
+  layerNorm: ({ axes, epsilon }, [x], c) =>
+    layerNorm(x, { axes, gamma: c.weight('weight'), beta: c.weight('bias'), epsilon }),
   relu: (_, [x]) => elementwise.relu(x),
   leakyRelu: ({ slope }, [x]) => elementwise.leakyRelu(x, slope),
   prelu: (_, [x], c) => elementwise.prelu(x, c.weight('weight')),
   elu: ({ alpha }, [x]) => elementwise.elu(x, alpha),
   sigmoid: (_, [x]) => elementwise.sigmoid(x),
   tanh: (_, [x]) => elementwise.tanh(x),
+  abs: (_, [x]) => elementwise.absolute(x),
+  exp: (_, [x]) => elementwise.exponential(x),
+  log: (_, [x]) => elementwise.logarithm(x),
+  sqrt: (_, [x]) => elementwise.squareRoot(x),
+  step: (_, [x]) => elementwise.step(x),
+  softplus: (_, [x]) => elementwise.softplus(x),
   clamp: ({ low, high }, [x]) => elementwise.clamp(x, low, high),
   scale: ({ factor, offset }, [x]) => elementwise.affine(x, factor, offset),
   softmax: (_, [x]) => softmax(x),
@@ -123,12 +140,14 @@ const builders: Builders = {
   dropout: ({ rate }, [x], c) => (c.training ? dropout(x, { rate, seed: c.training.seed, stream: c.stream }) : x),
   maxPool3d: ({ kernel, stride, padding, dilation, padValue, ceilMode }, [x]) =>
     maxPool3d(x, { kernel, stride, padding, dilation, padValue, ceilMode }),
-  avgPool3d: ({ kernel, stride, padding, ceilMode, countIncludePad }, [x]) =>
-    avgPool3d(x, { kernel, stride, padding, ceilMode, countIncludePad }),
+  avgPool3d: ({ kernel, stride, padding, dilation, ceilMode, countIncludePad }, [x]) =>
+    avgPool3d(x, { kernel, stride, padding, dilation, ceilMode, countIncludePad }),
   globalAvgPool: (_, [x]) => vector(globalAvgPool(x)),
   globalMaxPool: (_, [x]) => vector(globalMaxPool(x)),
   add: (_, [first, ...rest]) => rest.reduce(elementwise.add, first),
   multiply: (_, [first, ...rest]) => rest.reduce(elementwise.multiply, first),
+  divide: (_, [x, y]) => elementwise.divide(x, y!),
+  constant: ({ shape }, _, c) => broadcastTo(c.weight('weight'), [c.batch, ...shape]),
   concat: ({ axis }, inputs) => concat(inputs, axis),
   flatten: (_, [x]) => flatten(x),
   reshape: ({ shape }, [x]) => reshape(x, [x.shape[0]!, ...shape]),
@@ -142,13 +161,56 @@ const builders: Builders = {
       x.shape.map((n, k) => n - cut[k]!),
     )
   },
-  resample3d: ({ size, mode }, [x]) => resample3d(x, size, mode),
+  gather: ({ axis, indices }, [x]) => gather(x, axis, indices),
+  resample3d: ({ size, mode, coordinates, ...rest }, [x]) =>
+    resample3d(x, size, mode, coordinates === 'usual' ? rest : { coordinates, ...rest }),
   gaussianBlur: ({ sigma }, [x]) => gaussianBlur(x, sigma),
+}
+
+/** What layers are built on. */
+export interface LayerInputs {
+  /** [N, ...] each, by the names that layers take them by: 'input' is the scan. */
+  readonly inputs: ReadonlyMap<string, Tensor>
+  readonly parameters: NetworkParameters
+  readonly batch: number
+  readonly training?: BuildOptions['training']
+}
+
+/**
+ * Layers onto the graph: what each gives, by name, and the updates of running statistics.
+ * @throws InputError naming a layer that the engine cannot build
+ */
+export function buildLayers(
+  list: readonly Layer[],
+  { inputs, parameters, batch, training }: LayerInputs,
+): { layers: ReadonlyMap<string, Tensor>; effects: readonly Node[] } {
+  const effects: Node[] = []
+  const layers = new Map<string, Tensor>()
+  const of = (name: string): Tensor => layers.get(name) ?? inputs.get(name)!
+  list.forEach((layer, stream) => {
+    const context: Context = {
+      weight: (name) => parameters.get(`${layer.name}.${name}`)!,
+      optional: (name) => parameters.get(`${layer.name}.${name}`),
+      batch,
+      training,
+      effects,
+      stream,
+    }
+    // One builder per type: the union cannot be followed through the table.
+    const build = builders[layer.type] as (l: Layer, inputs: readonly Tensor[], c: Context) => Tensor
+    try {
+      layers.set(layer.name, build(layer, layer.inputs.map(of), context))
+    } catch (error) {
+      if (error instanceof ShapeError) throw new InputError(`layer "${layer.name}" (${layer.type}): ${error.message}`)
+      throw error
+    }
+  })
+  return { layers, effects }
 }
 
 /**
  * Builds a network onto the graph, for inference unless `training` is given.
- * @throws InputError when `options.input` does not fit the network
+ * @throws InputError when `options.input` does not fit the network, or the engine cannot build one of its layers
  */
 export function buildNetwork(network: Network, options: BuildOptions = {}): BuiltNetwork {
   const { description } = network
@@ -160,25 +222,16 @@ export function buildNetwork(network: Network, options: BuildOptions = {}): Buil
       `the network "${description.name}" takes [N, ${description.input.join(', ')}], got [${input.shape.join(', ')}]`,
     )
   }
-  const effects: Node[] = []
-  const layers = new Map<string, Tensor>()
-  const of = (name: string): Tensor => (name === 'input' ? input : layers.get(name)!)
-  description.layers.forEach((layer, stream) => {
-    const context: Context = {
-      weight: (name) => parameters.get(`${layer.name}.${name}`)!,
-      optional: (name) => parameters.get(`${layer.name}.${name}`),
-      training: options.training,
-      effects,
-      stream,
-    }
-    // One builder per type: the union cannot be followed through the table.
-    const build = builders[layer.type] as (l: Layer, inputs: readonly Tensor[], c: Context) => Tensor
-    layers.set(layer.name, build(layer, layer.inputs.map(of), context))
-  })
+  const inputs = new Map([['input', input]])
+  const built = buildLayers(description.layers, { ...options, inputs, parameters, batch: input.shape[0]! })
   const last = description.layers.at(-1)!
-  const end = of(last.name)
-  const logits = description.output === 'probabilities' ? of(last.inputs[0]!) : end
-  const probabilities = description.output === 'probabilities' ? end : softmax(end)
+  const end = built.layers.get(last.name)!
+  const before = built.layers.get(last.inputs[0]!) ?? input
   const trainable = new Map([...parameters].filter(([name]) => !/\.running_(mean|var)$/.test(name)))
-  return { input, logits, probabilities, parameters, trainable, effects, layers }
+  const common = { input, parameters, trainable, ...built }
+  if (description.output === 'logits') return { ...common, logits: end, probabilities: softmax(end) }
+  if (description.output === 'probabilities') return { ...common, logits: before, probabilities: end }
+  const voxels = last.type === 'softmax' ? before : end
+  const shares = last.type === 'softmax' ? end : softmax(end)
+  return { ...common, voxels, logits: mean(voxels, [2, 3, 4]), probabilities: mean(shares, [2, 3, 4]) }
 }

@@ -14,10 +14,14 @@ export interface NetworkDescription {
   readonly name: string
   /** [C, D, H, W]. */
   readonly input: readonly [number, number, number, number]
-  /** Each takes the network's input or earlier layers; the last one is the output, one number a class. */
+  /** Each takes the network's input or earlier layers; the last one is the output. */
   readonly layers: readonly Layer[]
-  /** What the last layer gives; 'probabilities' means that it is a softmax. */
-  readonly output: 'logits' | 'probabilities'
+  /**
+   * What the last layer gives: one number a class ('probabilities' means that it is a softmax), or 'segmentation', a volume
+   * a class, [classes, D, H, W], logits or a softmax over the classes of each voxel. What such a network says about a whole
+   * scan, and so what is explained, is the mean over its voxels; see scoreVoxels for some of them.
+   */
+  readonly output: 'logits' | 'probabilities' | 'segmentation'
   readonly recipe: Recipe
 }
 
@@ -69,7 +73,7 @@ export function layerShape(layer: Layer, inputs: readonly Sizes[]): LayerShape {
     const l = layer as Extract<Layer, { type: 'conv3d' }>
     const shape = rule.shape(l, inputs)
     if (shape.some((n) => n < 1))
-      throw new InputError(`nothing is left of ${formatSizes(inputs[0]!)}: ${formatSizes(shape)}`)
+      throw new InputError(`nothing is left of ${formatSizes(inputs[0] ?? [])}: ${formatSizes(shape)}`)
     if (product(shape) > LARGEST_ACTIVATION) {
       throw new InputError(
         `its output ${formatSizes(shape)} has ${product(shape)} values, more than ${LARGEST_ACTIVATION}`,
@@ -106,8 +110,8 @@ export function weightShapes(description: Pick<NetworkDescription, 'input' | 'la
   return new Map(layerShapes(description).flatMap((l) => [...l.weights]))
 }
 
-/** Number of classes: the length of the last layer's output. */
-export function classCount(description: NetworkDescription): number {
+/** Number of classes: the first size of the last layer's output. */
+export function classCount(description: Pick<NetworkDescription, 'input' | 'layers'>): number {
   return layerShapes(description).at(-1)!.shape[0]!
 }
 
@@ -132,7 +136,7 @@ export function readLayer(value: unknown, earlier: ReadonlySet<string>, previous
   }
   return inLayer({ name, type }, () => {
     const { attributes, arity } = layerRules[type as LayerType]
-    const inputs = optional(listOf(readName), [previous])(json.inputs, 'inputs')
+    const inputs = optional(listOf(readName), arity[1] === 0 ? [] : [previous])(json.inputs, 'inputs')
     for (const source of inputs) {
       if (source !== 'input' && !earlier.has(source)) {
         throw new InputError(
@@ -142,7 +146,7 @@ export function readLayer(value: unknown, earlier: ReadonlySet<string>, previous
     }
     if (inputs.length < arity[0] || inputs.length > arity[1]) {
       throw new InputError(
-        `takes ${arity[0]}${arity[1] > arity[0] ? ' or more inputs' : ' input'}, got ${inputs.length}`,
+        `takes ${arity[0]}${arity[1] > arity[0] ? ' or more inputs' : arity[0] === 1 ? ' input' : ' inputs'}, got ${inputs.length}`,
       )
     }
     for (const key of Object.keys(json)) {
@@ -180,20 +184,27 @@ export function validateDescription(json: unknown): NetworkDescription {
     names.add(layer.name)
     layers.push(layer)
   }
-  const output = oneOf('logits', 'probabilities')(d.output, 'output')
-  const last = layerShapes({ input, layers }).at(-1)!
-  if (last.shape.length !== 1 || last.shape[0]! < 2) {
-    throw new InputError(
-      `the last layer "${last.layer.name}" gives ${formatSizes(last.shape)}; one number for each of two or more classes is needed`,
-    )
-  }
-  if (output === 'probabilities' && last.layer.type !== 'softmax') {
-    throw new InputError(`output "probabilities" needs a softmax as the last layer, got ${last.layer.type}`)
-  }
-  const recipe = d.recipe === undefined ? plainRecipe(last.shape[0]!) : readRecipe(d.recipe)
+  const output = oneOf('logits', 'probabilities', 'segmentation')(d.output, 'output')
+  checkOutput(output, layerShapes({ input, layers }).at(-1)!)
+  const classes = classCount({ input, layers })
+  const recipe = d.recipe === undefined ? plainRecipe(classes) : readRecipe(d.recipe)
   const description = { format: 'voxplain-network', version: 1, name, input, layers, output, recipe } as const
-  checkClasses(recipe, last.shape[0]!)
+  checkClasses(recipe, classes)
   return description
+}
+
+function checkOutput(output: NetworkDescription['output'], { layer, shape }: LayerShape): void {
+  const gives = `the last layer "${layer.name}" gives ${formatSizes(shape)}`
+  if (output === 'segmentation') {
+    if (shape.length === 4 && shape[0]! >= 2) return
+    throw new InputError(`${gives}; a segmentation needs a volume for each of two or more classes, [C, D, H, W]`)
+  }
+  if (shape.length !== 1 || shape[0]! < 2) {
+    throw new InputError(`${gives}; one number for each of two or more classes is needed`)
+  }
+  if (output === 'probabilities' && layer.type !== 'softmax') {
+    throw new InputError(`output "probabilities" needs a softmax as the last layer, got ${layer.type}`)
+  }
 }
 
 function checkClasses(recipe: Recipe, classes: number): void {

@@ -2,7 +2,6 @@
  * What each layer type means: its attributes, how many inputs it takes, its output shape, its weights and its cost.
  * Shapes leave the batch axis out: [C, D, H, W] or [F]. Everything thrown is an InputError.
  */
-import { InputError } from '../io/errors.ts'
 import {
   integerFrom,
   listOf,
@@ -15,8 +14,9 @@ import {
   tripleFrom,
 } from './formats/read-json.ts'
 import type { LayerAttributes, LayerOf, LayerType, Margins, Triple } from './layer.ts'
+import { broadcast, formatSizes, grouped, product, require, type Sizes, volume, windows } from './layer-sizes.ts'
 
-export type Sizes = readonly number[]
+export { formatSizes, product, type Sizes } from './layer-sizes.ts'
 
 /** Everything known about one layer type. */
 export interface LayerRule<T extends LayerType> {
@@ -32,73 +32,21 @@ export interface LayerRule<T extends LayerType> {
 }
 
 const ONE: readonly [number, number] = [1, 1]
+const NO_INPUT: readonly [number, number] = [0, 0]
 const MANY: readonly [number, number] = [2, 1000]
+/** Axes a sample that kernels over coordinates take. */
+const MOST_AXES = 5
 const UNIT: Triple = [1, 1, 1]
 const ZERO: Triple = [0, 0, 0]
 const NONE: Margins = { front: ZERO, back: ZERO }
-
-export function product(sizes: Sizes): number {
-  return sizes.reduce((a, b) => a * b, 1)
-}
-
-function require(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new InputError(message)
-}
-
-export function formatSizes(sizes: Sizes): string {
-  return `[${sizes.join(', ')}]`
-}
-
-function volume(sizes: Sizes): [number, number, number, number] {
-  require(sizes.length === 4, `takes [C, D, H, W], got ${formatSizes(sizes)}`)
-  return sizes as unknown as [number, number, number, number]
-}
-
-/** Output sizes of a window that slides over the padded volume. */
-function windows(
-  sizes: Sizes,
-  kernel: Triple,
-  stride: Triple,
-  padding: Margins,
-  dilation: Triple,
-  ceil = false,
-): number[] {
-  return sizes.slice(1).map((size, k) => {
-    const room = size + padding.front[k]! + padding.back[k]! - dilation[k]! * (kernel[k]! - 1) - 1
-    require(room >= 0, `its window of ${kernel.join('x')} does not fit into ${formatSizes(sizes)}`)
-    const count = (ceil ? Math.ceil : Math.floor)(room / stride[k]!) + 1
-    // The last window has to start inside the volume or its front padding.
-    return ceil && (count - 1) * stride[k]! >= size + padding.front[k]! ? count - 1 : count
-  })
-}
-
-function grouped(channels: number, outputs: number, groups: number): void {
-  require(channels % groups === 0 &&
-    outputs % groups ===
-      0, `its ${groups} groups divide neither ${channels} input nor ${outputs} output channels evenly`)
-}
-
-/** Numpy's broadcasting of shapes that all have the batch axis in front. */
-function broadcast(inputs: readonly Sizes[]): Sizes {
-  const rank = inputs[0]!.length
-  require(inputs.every(
-    (s) => s.length === rank,
-  ), `its inputs ${inputs.map(formatSizes).join(' and ')} have different numbers of axes`)
-  return inputs[0]!.map((_, k) => {
-    const sizes = inputs.map((s) => s[k]!)
-    const size = Math.max(...sizes)
-    require(sizes.every(
-      (n) => n === size || n === 1,
-    ), `its inputs ${inputs.map(formatSizes).join(' and ')} do not broadcast`)
-    return size
-  })
-}
 
 const same = (_: unknown, inputs: readonly Sizes[]): Sizes => inputs[0]!
 const perChannel = (inputs: readonly Sizes[]): Sizes => [inputs[0]![0]!]
 const plain = { attributes: {}, arity: ONE, shape: same }
 const atLeastOne = integerFrom(1)
 const triple = tripleFrom(1)
+
+const readScale = listOf(numberWithin(0, 1e6), 3) as unknown as Reader<Triple>
 
 const convolution = {
   channels: atLeastOne,
@@ -115,6 +63,11 @@ const pooling = {
   stride: triple,
   padding: optional(readMargins, NONE),
   ceilMode: optional(readBoolean, false),
+}
+
+/** What has only one value has no variance. */
+function spread(values: number): void {
+  require(values > 1, 'has one value for each mean, so its variance says nothing')
 }
 
 /** Padding of a whole window or more would pool nothing but padding. */
@@ -178,9 +131,34 @@ export const layerRules: { readonly [T in LayerType]: LayerRule<T> } = {
   instanceNorm: {
     attributes: { epsilon: optional(numberWithin(0, 1), 1e-5) },
     arity: ONE,
-    shape: (_, [x]) => volume(x!),
+    shape(_, [x]) {
+      spread(product(volume(x!).slice(1)))
+      return x!
+    },
     weights: (_, inputs) => ({ weight: perChannel(inputs), bias: perChannel(inputs) }),
     flops: (_, __, out) => 4 * product(out),
+  },
+  groupNorm: {
+    attributes: { groups: atLeastOne, epsilon: optional(numberWithin(0, 1), 1e-5) },
+    arity: ONE,
+    shape(l, [x]) {
+      require(x![0]! % l.groups === 0, `its ${l.groups} groups do not divide the channels of ${formatSizes(x!)} evenly`)
+      spread(product(x!) / l.groups)
+      return x!
+    },
+    weights: (_, inputs) => ({ weight: perChannel(inputs), bias: perChannel(inputs) }),
+    flops: (_, __, out) => 5 * product(out),
+  },
+  layerNorm: {
+    attributes: { axes: atLeastOne, epsilon: optional(numberWithin(0, 1), 1e-5) },
+    arity: ONE,
+    shape(l, [x]) {
+      require(l.axes <= x!.length, `normalises ${l.axes} axes, got ${formatSizes(x!)}`)
+      spread(product(x!.slice(-l.axes)))
+      return x!
+    },
+    weights: (l, [x]) => ({ weight: x!.slice(-l.axes), bias: x!.slice(-l.axes) }),
+    flops: (_, __, out) => 5 * product(out),
   },
   relu: plain,
   leakyRelu: { ...plain, attributes: { slope: optional(numberWithin(0, 1e6), 0.01) } },
@@ -197,7 +175,20 @@ export const layerRules: { readonly [T in LayerType]: LayerRule<T> } = {
   elu: { ...plain, attributes: { alpha: optional(numberWithin(0, 1e6), 1) } },
   sigmoid: plain,
   tanh: plain,
-  clamp: { ...plain, attributes: { low: numberWithin(), high: numberWithin() } },
+  abs: plain,
+  exp: plain,
+  log: plain,
+  sqrt: plain,
+  softplus: plain,
+  step: plain,
+  clamp: {
+    attributes: { low: numberWithin(), high: numberWithin() },
+    arity: ONE,
+    shape(l, [x]) {
+      require(l.low <= l.high, `its low ${l.low} is above its high ${l.high}`)
+      return x!
+    },
+  },
   scale: { ...plain, attributes: { factor: optional(numberWithin(), 1), offset: optional(numberWithin(), 0) } },
   softmax: plain,
   logSoftmax: plain,
@@ -216,11 +207,11 @@ export const layerRules: { readonly [T in LayerType]: LayerRule<T> } = {
     flops: (l, _, out) => product(out) * product(l.kernel),
   },
   avgPool3d: {
-    attributes: { ...pooling, countIncludePad: optional(readBoolean, true) },
+    attributes: { ...pooling, dilation: optional(triple, UNIT), countIncludePad: optional(readBoolean, true) },
     arity: ONE,
     shape(l, [x]) {
       checkPooling(l)
-      return [volume(x!)[0], ...windows(x!, l.kernel, l.stride, l.padding, UNIT, l.ceilMode)]
+      return [volume(x!)[0], ...windows(x!, l.kernel, l.stride, l.padding, l.dilation, l.ceilMode)]
     },
     flops: (l, _, out) => product(out) * product(l.kernel),
   },
@@ -228,6 +219,18 @@ export const layerRules: { readonly [T in LayerType]: LayerRule<T> } = {
   globalMaxPool: { attributes: {}, arity: ONE, shape: (_, [x]) => [volume(x!)[0]], flops: (_, [x]) => product(x!) },
   add: { attributes: {}, arity: MANY, shape: (_, inputs) => broadcast(inputs) },
   multiply: { attributes: {}, arity: MANY, shape: (_, inputs) => broadcast(inputs) },
+  divide: { attributes: {}, arity: [2, 2], shape: (_, inputs) => broadcast(inputs) },
+  constant: {
+    attributes: { shape: listOf(atLeastOne) },
+    arity: NO_INPUT,
+    shape(l) {
+      require(l.shape.length > 0 &&
+        l.shape.length <= MOST_AXES, `has ${l.shape.length} axes; 1 to ${MOST_AXES} are possible`)
+      return l.shape
+    },
+    weights: (l) => ({ weight: l.shape }),
+    flops: (_, __, out) => -product(out),
+  },
   concat: {
     attributes: { axis: optional(integerFrom(1), 1) },
     arity: MANY,
@@ -254,6 +257,7 @@ export const layerRules: { readonly [T in LayerType]: LayerRule<T> } = {
     attributes: { axes: listOf(integerFrom(0)) },
     arity: ONE,
     shape(l, [x]) {
+      require(x!.length <= MOST_AXES, `takes at most ${MOST_AXES} axes a sample, got ${formatSizes(x!)}`)
       const sorted = [...l.axes].sort((a, b) => a - b)
       require(l.axes[0] === 0 &&
         l.axes.length === x!.length + 1 &&
@@ -273,8 +277,28 @@ export const layerRules: { readonly [T in LayerType]: LayerRule<T> } = {
     arity: ONE,
     shape: (l, [x]) => volume(x!).map((n, k) => (k === 0 ? n : n - l.front[k - 1]! - l.back[k - 1]!)),
   },
+  gather: {
+    attributes: { axis: integerFrom(1), indices: listOf(integerFrom(0)) },
+    arity: ONE,
+    shape(l, [x]) {
+      const size = x![l.axis - 1]
+      require(size !== undefined, `picks along axis ${l.axis}, but its input is ${formatSizes(x!)}`)
+      const outside = l.indices.find((i) => i >= size)
+      require(outside === undefined, `picks element ${outside} of ${size}`)
+      return x!.with(l.axis - 1, l.indices.length)
+    },
+  },
   resample3d: {
-    attributes: { size: triple, mode: oneOf('nearest', 'trilinear') },
+    attributes: {
+      size: triple,
+      mode: oneOf('nearest', 'trilinear'),
+      coordinates: optional(
+        oneOf('usual', 'half_pixel', 'pytorch_half_pixel', 'half_pixel_symmetric', 'asymmetric', 'align_corners'),
+        'usual',
+      ),
+      rounding: optional(oneOf('floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil'), 'floor'),
+      scale: optional(readScale, ZERO),
+    },
     arity: ONE,
     shape: (l, [x]) => [volume(x!)[0], ...l.size],
     flops: (_, __, out) => 8 * product(out),

@@ -40,6 +40,10 @@ export interface LayerAttributes {
   batchNorm: { epsilon: number; momentum: number }
   /** weight, bias [C]. */
   instanceNorm: { epsilon: number }
+  /** weight, bias [C]; neighbouring channels share a mean and a variance. */
+  groupNorm: { groups: number; epsilon: number }
+  /** weight, bias of the shape of the last `axes` axes, over which it normalises. */
+  layerNorm: { axes: number; epsilon: number }
   relu: object
   leakyRelu: { slope: number }
   /** weight [parameters]: one for all, or one a channel. */
@@ -47,6 +51,14 @@ export interface LayerAttributes {
   elu: { alpha: number }
   sigmoid: object
   tanh: object
+  abs: object
+  exp: object
+  log: object
+  sqrt: object
+  /** 1 where x is positive, else 0; it has no gradient. */
+  step: object
+  /** log(1 + e^x). */
+  softplus: object
   /** min(max(x, low), high). */
   clamp: { low: number; high: number }
   /** factor * x + offset. */
@@ -65,7 +77,14 @@ export interface LayerAttributes {
     padValue: '-infinity' | 'zero'
     ceilMode: boolean
   }
-  avgPool3d: { kernel: Triple; stride: Triple; padding: Margins; ceilMode: boolean; countIncludePad: boolean }
+  avgPool3d: {
+    kernel: Triple
+    stride: Triple
+    padding: Margins
+    dilation: Triple
+    ceilMode: boolean
+    countIncludePad: boolean
+  }
   /** [C, D, H, W] -> [C]. */
   globalAvgPool: object
   globalMaxPool: object
@@ -73,6 +92,10 @@ export interface LayerAttributes {
   add: object
   /** Product of all inputs, broadcasting. */
   multiply: object
+  /** The first input by the second, broadcasting. */
+  divide: object
+  /** The same values for every sample, without inputs: weight [...shape]. */
+  constant: { shape: readonly number[] }
   /** Joins along an axis of [N, C, D, H, W]; 1 is the channels. */
   concat: { axis: number }
   /** [C, D, H, W] -> [C * D * H * W]. */
@@ -84,8 +107,19 @@ export interface LayerAttributes {
   pad: Margins & { value: number }
   /** Cuts margins off. */
   crop: Margins
-  /** To `size` voxels; nearest repeats voxels, trilinear aligns the edges of the volume (not the centres of its corners). */
-  resample3d: { size: Triple; mode: 'nearest' | 'trilinear' }
+  /** Element k of an axis of [N, C, D, H, W] is element indices[k] of the input's. */
+  gather: { axis: number; indices: readonly number[] }
+  /**
+   * To `size` voxels. Usual coordinates: nearest takes floor(i * in / out), trilinear aligns the edges of the volume (not the
+   * centres of its corners). The others are ONNX's, and so is the rounding of nearest; `scale` 0 stands for size / input.
+   */
+  resample3d: {
+    size: Triple
+    mode: 'nearest' | 'trilinear'
+    coordinates: 'usual' | 'half_pixel' | 'pytorch_half_pixel' | 'half_pixel_symmetric' | 'asymmetric' | 'align_corners'
+    rounding: 'floor' | 'ceil' | 'round_prefer_floor' | 'round_prefer_ceil'
+    scale: Triple
+  }
   /** Standard deviation in voxels. */
   gaussianBlur: { sigma: number }
 }

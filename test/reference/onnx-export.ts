@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compile } from '../../src/engine/compile.ts'
 import { closeGpu, openGpu } from '../../src/engine/gpu.ts'
+import { architectureByName, architectures, initialise } from '../../src/model/architectures.ts'
 import { buildNetwork } from '../../src/model/build.ts'
 import type { Network } from '../../src/model/description.ts'
 import { loadNetwork } from '../../src/model/formats/format.ts'
@@ -22,10 +23,14 @@ for (const name of await readdir(fixtures)) {
   if (!/^(onnx_.*\.onnx|keras\d_(binary|zoo|densenet)\.hdf5)$/.test(name)) continue
   networks.push([name.replace(/\.\w+$/, ''), loadNetwork(await readFile(new URL(name, fixtures)), { name })])
 }
+for (const name of Object.keys(architectures)) {
+  const description = architectureByName(name, { inputShape: [1, 33, 34, 35], classes: 3 })
+  networks.push([`architecture_${name}`, initialise(description, 5)])
+}
 const gpu = await openGpu()
 for (const [name, network] of networks) {
   const built = buildNetwork(network, { batch: 2 })
-  const end = network.description.output === 'logits' ? built.logits : built.probabilities
+  const end = built.layers.get(network.description.layers.at(-1)!.name)!
   const program = await compile(gpu, { end }, { frozen: true })
   const scan = values(
     built.input.shape.reduce((a, b) => a * b, 1),

@@ -114,6 +114,61 @@ class Zoo(nn.Module):
         return torch.log_softmax(self.head(x.reshape(x.shape[0], -1)), 1)
 
 
+class UNet(nn.Module):
+    """A segmentation: down by a stride, up by a transposed convolution and by interpolation, joined with what came before."""
+
+    def __init__(self, classes=3):
+        super().__init__()
+        block = lambda i, o, s=1: nn.Sequential(nn.Conv3d(i, o, 3, s, 1), nn.InstanceNorm3d(o, affine=True), nn.LeakyReLU(0.01))
+        self.first, self.second, self.third = block(1, 3), block(3, 4, 2), block(4, 5, 2)
+        self.up = nn.ConvTranspose3d(5, 4, 2, 2)
+        self.right, self.end = block(8, 4), block(7, 3)
+        self.head = nn.Conv3d(3, classes, 1)
+
+    def forward(self, x):
+        a = self.first(x)
+        b = self.second(a)
+        y = self.right(torch.cat([self.up(self.third(b)), b], 1))
+        y = nn.functional.interpolate(y, size=a.shape[2:], mode="trilinear", align_corners=True)
+        return self.head(self.end(torch.cat([y, a], 1)))
+
+
+class Binary(nn.Module):
+    """A segmentation of one class: a probability at each voxel."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = UNet(1)
+
+    def forward(self, x):
+        return torch.sigmoid(self.body(x))
+
+
+class Mixed(nn.Module):
+    """Layers of newer networks: channels last with LayerNorm and Linear, GroupNorm, smooth activations, borders, sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv3d(1, 4, 3, padding=1, padding_mode="replicate")
+        self.depthwise = nn.Conv3d(4, 4, 3, padding=1, groups=4, padding_mode="reflect")
+        self.layer_norm = nn.LayerNorm(4)
+        self.wide, self.narrow = nn.Linear(4, 8), nn.Linear(8, 4)
+        self.gamma = nn.Parameter(torch.rand(4))
+        self.group_norm = nn.GroupNorm(2, 4)
+        self.place = nn.Parameter(torch.rand(1, 4, 3, 3, 2))
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        x = nn.functional.silu(self.first(x))
+        y = self.layer_norm(self.depthwise(x).permute(0, 2, 3, 4, 1))
+        y = self.narrow(nn.functional.gelu(self.wide(y))) * self.gamma
+        x = nn.functional.mish(self.group_norm(x + y.permute(0, 4, 1, 2, 3)))
+        x = nn.functional.interpolate(x, size=(3, 3, 2), mode="trilinear", align_corners=True) + self.place
+        x = nn.functional.softplus(x) / (1 + x.abs())
+        parts = [x.amax((2, 3, 4)), x.mean((2, 3, 4)), (x * x).sum((3, 4)).sqrt().amax(2)]
+        return self.head(torch.cat(parts, 1))
+
+
 def sample(shape):
     k = np.arange(int(np.prod(shape)), dtype=np.int64)
     return (((k * 7919) % 1009) / 1009).astype(np.float32).reshape(shape)
@@ -126,6 +181,11 @@ def main(folder):
         "resnet_old": (ResNet, (1, 18, 20, 18), 11, False),
         "zoo": (Zoo, (2, 6, 8, 7), 18, True),
         "zoo_old": (Zoo, (2, 6, 8, 7), 13, False),
+        "unet": (UNet, (1, 8, 4, 8), 18, True),
+        "unet_old": (UNet, (1, 8, 4, 8), 13, False),
+        "unet_binary": (Binary, (1, 8, 4, 4), 18, True),
+        "mixed": (Mixed, (1, 5, 4, 6), 20, True),
+        "mixed_old": (Mixed, (1, 5, 4, 6), 17, False),
     }
     expected = {}
     for name, (make, shape, opset, dynamo) in cases.items():
@@ -154,8 +214,8 @@ def main(folder):
         onnx.save(model_proto, path)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         (scores,) = session.run(None, {"scan": x.numpy()})
-        expected[name] = {"input": list(shape), "scores": scores[0].tolist()}
-        print(name, path.stat().st_size, scores, sorted({n.op_type for n in model_proto.graph.node}))
+        expected[name] = {"input": list(shape), "scores": scores[0].ravel().tolist()}
+        print(name, path.stat().st_size, scores.shape, sorted({n.op_type for n in model_proto.graph.node}))
     (folder / "onnx.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 

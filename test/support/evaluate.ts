@@ -1,5 +1,6 @@
 /** Runs symbolic tensors on the GPU and compares numbers; shared by the engine's tests, in Node and in the browser. */
 import { backward } from '../../src/engine/backward.ts'
+import '../../src/engine/gradients/conv-weight.ts'
 import { type CompileOptions, compile } from '../../src/engine/compile.ts'
 import { closeGpu, type Gpu, type OpenOptions, openGpu, release } from '../../src/engine/gpu.ts'
 import { multiply } from '../../src/engine/ops/elementwise.ts'

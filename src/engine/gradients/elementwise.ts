@@ -40,6 +40,7 @@ const fromInput: Rule = (node, [dy]) => [
 
 export const elementwiseRules: Rules = {
   fill: () => [],
+  step: () => [],
   relu: fromOutput,
   leaky_relu: fromOutput,
   elu: fromOutput,

@@ -8,7 +8,7 @@ import { type ConvGeometry, type ConvProblem, convProblem } from './conv-problem
 import { canUnpool, type PoolWindows, rowsPool, rowsUnpool } from './conv-rows.ts'
 
 /** Windows of a max-pool node, or undefined where they overlap or are dilated. */
-function windowsOf(pool: Node): PoolWindows | undefined {
+export function windowsOf(pool: Node): PoolWindows | undefined {
   const { dilation, padValue, ...windows } = pool.attributes as unknown as PoolWindows & {
     dilation: readonly number[]
     padValue?: string

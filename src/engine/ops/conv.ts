@@ -1,10 +1,10 @@
 /**
- * 3D convolution and its two gradients. One kernel family does all of them: the data gradient of a convolution is a
- * transposed convolution, and both are a convolution of a volume with zeros between (UP) and around its voxels.
+ * 3D convolution and its transpose, which is its data gradient. One kernel family does both: they are a convolution of a
+ * volume with zeros between (UP) and around its voxels. The gradient of the weights: conv-weight.ts.
  */
 import { requireShape } from '../errors.ts'
 import { apply, formatShape, type Operation, type Shape, type Tensor } from '../tensor.ts'
-import { convolve, weightGradient } from './conv-kernels.ts'
+import { convolve } from './conv-kernels.ts'
 import { unpoolOver } from './conv-pool.ts'
 import { type ConvGeometry, convProblem, type Triple } from './conv-problem.ts'
 import { channelShift } from './elementwise.ts'
@@ -129,20 +129,6 @@ export function convTranspose3d(
   }
   const y = apply(operation, [x, w], [{ shape: [n, perGroup * groups, ...out] }], { geometry }).outputs[0]!
   return options.bias ? channelShift(y, options.bias) : y
-}
-
-/**
- * Gradient of conv3d with respect to its weights: sum over samples and voxels of dy times the input under each tap.
- * @param x [N, C, D, H, W], the larger volume
- * @param dy [N, M, D', H', W'], the smaller one
- * @param shape of the weights, [M, C / groups, kd, kh, kw]
- */
-export function convWeightGradient(x: Tensor, dy: Tensor, shape: Shape, geometry: ConvGeometry): Tensor {
-  const operation: Operation = {
-    name: 'conv3d_weight_gradient',
-    lower: (node, context) => weightGradient(x, dy, node.outputs[0]!, geometry, context),
-  }
-  return apply(operation, [x, dy], [{ shape }], { geometry }).outputs[0]!
 }
 
 function checkRanks(name: string, x: Tensor, w: Tensor): void {

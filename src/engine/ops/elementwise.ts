@@ -97,6 +97,31 @@ export function tanh(x: Tensor): Tensor {
   return elementwise('tanh', x)
 }
 
+/** e^x. */
+export function exponential(x: Tensor): Tensor {
+  return elementwise('exp', x)
+}
+
+/** Natural logarithm; the caller keeps x above zero. */
+export function logarithm(x: Tensor): Tensor {
+  return elementwise('log', x)
+}
+
+/** Square root of x >= 0; gradient 0 at 0. */
+export function squareRoot(x: Tensor): Tensor {
+  return elementwise('sqrt', x)
+}
+
+/** 1 where x is positive, else 0; without a gradient. */
+export function step(x: Tensor): Tensor {
+  return elementwise('step', x)
+}
+
+/** log(1 + e^x). */
+export function softplus(x: Tensor): Tensor {
+  return elementwise('softplus', x)
+}
+
 /** |x|; gradient sign(x), 0 at 0. */
 export function absolute(x: Tensor): Tensor {
   return elementwise('absolute', x)

@@ -1,21 +1,9 @@
-/** Cross-entropy, and the score of one class. Gradients: gradients/softmax.ts. */
-import { requireShape } from '../errors.ts'
+/** Cross-entropy. Only training needs it: it brings its kernels and its gradient along. */
+import '../shaders-train.gen.ts'
+import { requireShape, ShapeError } from '../errors.ts'
 import { apply, constant, formatShape, type Node, type Operation, sizeOf, type Tensor } from '../tensor.ts'
+import { requireLabels } from './labels.ts'
 import { linearGroups } from './launch.ts'
-
-function requireLabels(
-  name: string,
-  x: Tensor,
-  labels: Tensor,
-): { ROWS: number; CLASSES: number; FLOAT_LABELS: number } {
-  requireShape(x.shape.length === 2, `${name}: x must be [N, K], got ${formatShape(x.shape)}`)
-  const [rows, classes] = x.shape as [number, number]
-  requireShape(
-    sizeOf(labels.shape) === rows,
-    `${name}: ${rows} rows need ${rows} labels, got a tensor of ${formatShape(labels.shape)}`,
-  )
-  return { ROWS: rows, CLASSES: classes, FLOAT_LABELS: labels.dtype === 'f32' ? 1 : 0 }
-}
 
 /**
  * Cross-entropy of logits with class labels, a scalar: sum over n of w[label] (-log softmax(logits[n])[label]), divided for
@@ -37,6 +25,11 @@ export function crossEntropy(
   )
   const operation: Operation = {
     name: 'cross_entropy',
+    gradient: (node, [dy], wanted) => {
+      if (wanted.includes(true, 1))
+        throw new ShapeError('crossEntropy has a gradient for the logits only, not for labels or class weights')
+      return [crossEntropyGradient(node, dy!)]
+    },
     lower: ({ outputs: [y, log_sum, divisor] }) => [
       {
         kernel: 'softmax/cross_entropy',
@@ -50,7 +43,7 @@ export function crossEntropy(
 }
 
 /** Gradient of a cross-entropy node with respect to its logits. */
-export function crossEntropyGradient(node: Node, dy: Tensor): Tensor {
+function crossEntropyGradient(node: Node, dy: Tensor): Tensor {
   const [x, labels, weights] = node.inputs as [Tensor, Tensor, Tensor]
   const [, log_sum, divisor] = node.outputs as [Tensor, Tensor, Tensor]
   const operation: Operation = {
@@ -65,44 +58,4 @@ export function crossEntropyGradient(node: Node, dy: Tensor): Tensor {
     ],
   }
   return apply(operation, [x, labels, weights, log_sum, divisor, dy], [{ shape: x.shape }]).outputs[0]!
-}
-
-/**
- * The column of one class: y[n] = x[n, index], [N, K] -> [N]; the score an explanation starts from.
- * @param index a class, or a tensor [N] of classes (u32, or f32 holding integers) that can change between runs; where it
- *   is not a class, y is 0.
- * @throws ShapeError for a number that is not a class of x.
- */
-export function select(x: Tensor, index: number | Tensor): Tensor {
-  const [rows = 1, classes = 1] = x.shape
-  requireShape(
-    typeof index !== 'number' || (Number.isInteger(index) && index >= 0 && index < classes),
-    `select: class ${index} of ${formatShape(x.shape)}; classes are 0 to ${classes - 1}`,
-  )
-  const labels = typeof index === 'number' ? constant([rows], new Uint32Array(rows).fill(index), 'class') : index
-  const constants = requireLabels('select', x, labels)
-  const operation: Operation = {
-    name: 'select',
-    lower: ({ outputs }) => [
-      { kernel: 'softmax/pick', constants, bind: { x, labels, y: outputs[0]! }, groups: linearGroups(rows, 64) },
-    ],
-  }
-  return apply(operation, [x, labels], [{ shape: [rows] }]).outputs[0]!
-}
-
-/** Gradient of a select node with respect to x: dy in the columns that were picked, 0 elsewhere. */
-export function selectGradient(node: Node, dy: Tensor): Tensor {
-  const [x, labels] = node.inputs as [Tensor, Tensor]
-  const operation: Operation = {
-    name: 'select_gradient',
-    lower: ({ outputs }) => [
-      {
-        kernel: 'softmax/pick_gradient',
-        constants: requireLabels('select', x, labels),
-        bind: { dy, labels, y: outputs[0]! },
-        groups: linearGroups(sizeOf(x.shape), 64),
-      },
-    ],
-  }
-  return apply(operation, [dy, labels], [{ shape: x.shape }]).outputs[0]!
 }

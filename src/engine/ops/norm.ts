@@ -180,6 +180,45 @@ export function instanceNorm(x: Tensor, options: { gamma?: Tensor; beta?: Tensor
   return normalise('instanceNorm', x, layout, { gamma, beta, epsilon }).y
 }
 
+/**
+ * Group normalisation: neighbouring channels in `groups` groups, each by its own mean and (biased) variance over its channels
+ * and the volume; then gamma and beta of each channel. https://arxiv.org/abs/1803.08494
+ * @param x [N, C, ...]; gamma, beta: [C]. @param options.epsilon default 1e-5.
+ * @throws ShapeError when the groups do not divide the channels, or a group has only one value.
+ */
+export function groupNorm(
+  x: Tensor,
+  options: { groups: number; gamma: Tensor; beta: Tensor; epsilon?: number },
+): Tensor {
+  const { groups, gamma, beta, epsilon } = options
+  const channels = requireChannels('groupNorm', x, { gamma, beta })
+  requireShape(
+    Number.isInteger(groups) && groups > 0 && channels % groups === 0,
+    `groupNorm: ${groups} groups do not divide ${channels} channels evenly`,
+  )
+  const rows = reshape(x, [x.shape[0]!, groups, sizeOf(x.shape.slice(1)) / groups])
+  return channelAffine(reshape(instanceNorm(rows, { epsilon }), x.shape), gamma, beta)
+}
+
+/**
+ * Layer normalisation: the last `axes` axes by their own mean and (biased) variance, then gamma and beta element by element.
+ * https://arxiv.org/abs/1607.06450
+ * @param x [N, ...]; gamma, beta: of the shape of the last `axes` axes. @param options.epsilon default 1e-5.
+ * @throws ShapeError when gamma or beta have another shape, or there is only one value.
+ */
+export function layerNorm(x: Tensor, options: { axes: number; gamma: Tensor; beta: Tensor; epsilon?: number }): Tensor {
+  const { axes, gamma, beta, epsilon } = options
+  const kept = x.shape.length - axes
+  const inner = x.shape.slice(kept)
+  requireShape(
+    Number.isInteger(axes) && axes > 0 && kept > 0 && [gamma, beta].every((t) => `${t.shape}` === `${inner}`),
+    `layerNorm: ${axes} axes of ${formatShape(x.shape)} with gamma ${formatShape(gamma.shape)} and beta ${formatShape(beta.shape)}`,
+  )
+  const rows = reshape(x, [sizeOf(x.shape.slice(0, kept)), 1, sizeOf(inner)])
+  const normal = reshape(instanceNorm(rows, { epsilon }), x.shape)
+  return add(multiply(normal, gamma), beta)
+}
+
 /** Gradients of a `normalise` node, the statistics' dependence on x included. Groups' sums: sumDy = sum of dy, sumDyXhat. */
 export function normaliseGradient(
   node: Node,

@@ -15,6 +15,7 @@ import {
   type Tensor,
 } from '../tensor.ts'
 import { linearGroups } from './launch.ts'
+import { GROWTH_INTERVAL, type LossScale } from './loss-scale.ts'
 
 /** One optimizer step: name `node` in compile's `effects`; save `state` in checkpoints to continue a training. */
 export interface OptimizerStep {
@@ -29,8 +30,10 @@ export interface StepCounter {
   readonly node: Node
   /** Parameter [4] = [t, 1 - beta1^t, 1 - beta2^t, halted] after t runs; write zeros to start again. See watch(). */
   readonly state: Tensor
-  /** The same values in this run, t counted from 1: an operand of the steps. */
+  /** The same values in this run, t counted from 1, and a factor of gradients, [5]: an operand of the steps. */
   readonly value: Tensor
+  /** Runs so far, skipped steps included, as record() counts them: `value`, or [1] where the loss is scaled. */
+  readonly runs: Tensor
   readonly beta1: number
   readonly beta2: number
 }
@@ -104,27 +107,40 @@ export interface CounterOptions {
   readonly beta2?: number
   /** The state of another program's counter, to count on; default: one of its own. */
   readonly state?: Tensor
+  /**
+   * The loss is scaled: gradients are divided by the scale, and steps are skipped, and not counted, in runs where
+   * `overflow` (one number) is above 0. Make the counter after what reads the scale, which it changes. See loss-scale.ts.
+   */
+  readonly scaling?: LossScale & { readonly overflow: Tensor; readonly interval?: number }
 }
 
 /** A step counter for Adam's bias correction (and SGD's first step). */
-export function stepCounter({ beta1 = 0.9, beta2 = 0.999, state: given }: CounterOptions = {}): StepCounter {
+export function stepCounter({ beta1 = 0.9, beta2 = 0.999, state: given, scaling }: CounterOptions = {}): StepCounter {
   requireBeta('beta1', beta1)
   requireBeta('beta2', beta2)
   const state = given ?? makeParameter([4], undefined, 'step counter')
+  const uniforms = { log_beta1: logOf(beta1), log_beta2: logOf(beta2) }
+  const groups = [1, 1, 1] as const
+  if (scaling) {
+    const { scale, tally, overflow, interval = GROWTH_INTERVAL } = scaling
+    const operation: Operation = {
+      name: 'step_counter',
+      effect: true,
+      lower: ({ outputs: [y, runs] }) => {
+        const bind = { state, scale, tally, overflow, y: y!, runs: runs! }
+        return [{ kernel: 'optim/counter_scaled', constants: { INTERVAL: interval }, uniforms, bind, groups }]
+      },
+    }
+    const node = apply(operation, [state, scale, tally, overflow], [{ shape: [5] }, { shape: [1] }])
+    return { node, state, value: node.outputs[0]!, runs: node.outputs[1]!, beta1, beta2 }
+  }
   const operation: Operation = {
     name: 'step_counter',
     effect: true,
-    lower: ({ outputs }) => [
-      {
-        kernel: 'optim/counter',
-        uniforms: { log_beta1: logOf(beta1), log_beta2: logOf(beta2) },
-        bind: { state, y: outputs[0]! },
-        groups: [1, 1, 1],
-      },
-    ],
+    lower: ({ outputs }) => [{ kernel: 'optim/counter', uniforms, bind: { state, y: outputs[0]! }, groups }],
   }
-  const node = apply(operation, [state], [{ shape: [4] }])
-  return { node, state, value: node.outputs[0]!, beta1, beta2 }
+  const node = apply(operation, [state], [{ shape: [5] }])
+  return { node, state, value: node.outputs[0]!, runs: node.outputs[0]!, beta1, beta2 }
 }
 
 /**

@@ -27,18 +27,18 @@ interface WindowOptions {
   /** Default: the kernel. */
   readonly stride?: Extent
   readonly padding?: Padding
+  readonly dilation?: Extent
   /** Round output sizes up; a window that would start in the back padding is dropped, as in PyTorch. */
   readonly ceilMode?: boolean
 }
 
 export interface MaxPoolOptions extends WindowOptions {
-  readonly dilation?: Extent
   /** '-infinity' (default): padding never wins. 'zero': padding counts as zeros, as in ClinicaDL's PadMaxPool3d. */
   readonly padValue?: '-infinity' | 'zero'
 }
 
 export interface AvgPoolOptions extends WindowOptions {
-  /** Divide by the window's size in the padded volume (default, as PyTorch) or by its voxels within x. */
+  /** Divide by the window's taps in the padded volume (default, as PyTorch) or by those within x. */
   readonly countIncludePad?: boolean
 }
 
@@ -228,13 +228,14 @@ export function maxPoolGradient(node: Node, dy: Tensor): Tensor {
 function averageConstants(
   input: Shape,
   output: Shape,
-  { kernel, stride, front, back, countIncludePad }: PoolAttributes,
+  { kernel, stride, dilation, front, back, countIncludePad }: PoolAttributes,
 ): Constants {
   return {
     INPUT: input.slice(2),
     OUTPUT: output.slice(2),
     KERNEL: kernel,
     STRIDE: stride,
+    DILATION: dilation,
     FRONT: front,
     BACK: back,
     INCLUDE_PAD: countIncludePad ? 1 : 0,
@@ -243,7 +244,7 @@ function averageConstants(
 
 /**
  * Average pooling of x [N, C, D, H, W], sizes and divisors as PyTorch's AvgPool3d: with countIncludePad a window is
- * divided by its extent within the padded volume (what ceilMode adds beyond that never counts).
+ * divided by its extent within the padded volume (what ceilMode adds beyond that never counts). Dilated windows, as ONNX has them, count their taps.
  * @throws ShapeError for windows that do not fit or lie wholly in the padding.
  */
 export function avgPool3d(x: Tensor, options: AvgPoolOptions): Tensor {

@@ -31,10 +31,10 @@ export function record(x: Tensor, counter: StepCounter, rows: number, given?: Te
       {
         kernel: 'optim/record',
         constants: { ROWS: rows, COUNT: count },
-        bind: { x, counter: counter.value, trace },
+        bind: { x, counter: counter.runs, trace },
         groups: linearGroups(count, 64),
       },
     ],
   }
-  return { node: apply(operation, [x, counter.value, trace], []), trace }
+  return { node: apply(operation, [x, counter.runs, trace], []), trace }
 }

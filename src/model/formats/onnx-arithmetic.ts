@@ -1,29 +1,24 @@
-/** Dense layers, normalisation, activations, and sums and products with constants or of branches. */
+/** Dense layers, slopes, and sums, products and powers with constants or of branches. */
 import { InputError } from '../../io/errors.ts'
 import type { Weight } from '../description.ts'
 import type { LayerType } from '../layer.ts'
-import { formatSizes, product } from '../layer-rules.ts'
+import { formatSizes, product, type Sizes } from '../layer-rules.ts'
 import { filled, permute } from './keras-builder.ts'
 import {
   asWeight,
+  axisOf,
   type Call,
   type Fixed,
-  fixedInput,
   type Graph,
   isLive,
   type Live,
-  likeAxes,
   liveInput,
   neededInput,
+  partner,
   volume,
 } from './onnx-graph.ts'
 
 type Convert = (call: Call, g: Graph) => Live
-
-/** An activation without weights. */
-export function activation(type: LayerType, attributes: (call: Call) => object = () => ({})): Convert {
-  return (call, g) => g.add(call.name, type, [liveInput(call, 0)], { ...attributes(call) })
-}
 
 function scaled({ shape, data }: Weight, factor: number): Weight {
   return factor === 1 ? { shape, data } : { shape, data: data.map((v) => v * factor) }
@@ -53,41 +48,42 @@ export const gemm: Convert = (call, g) => {
   if (!transposed) g.spend(product(b.shape))
   const weight = scaled(denseWeight(b, transposed, x), call.number('alpha', 1))
   const units = weight.shape[0]!
-  const c = fixedInput(call, 2, 'biases')
-  if (!c) return g.add(call.name, 'dense', [x], { units, bias: false }, { weight })
+  const c = call.inputs[2]
+  const scale = call.number('beta', 1)
+  const isBias = c && !isLive(c) && (product(c.shape) === 1 || isRow(c.shape, units))
+  if (!c || !isBias) {
+    const y = g.add(call.name, 'dense', [x], { units, bias: false }, { weight })
+    if (!c) return y
+    const other = partner(call, 2, y)
+    const scaledOther = scale === 1 ? other : g.add(`${call.name}_beta`, 'scale', [other], { factor: scale, offset: 0 })
+    return g.add(`${call.name}_sum`, 'add', [y, scaledOther])
+  }
   const one = product(c.shape) === 1 ? filled([units], c.read()[0]!) : asWeight(c, [units], 'biases')
-  return g.add(call.name, 'dense', [x], { units, bias: true }, { weight, bias: scaled(one, call.number('beta', 1)) })
+  return g.add(call.name, 'dense', [x], { units, bias: true }, { weight, bias: scaled(one, scale) })
 }
 
+/** [n], [1, n], ... */
+function isRow(shape: Sizes, n: number): boolean {
+  return shape.every((size, k) => size === (k === shape.length - 1 ? n : 1)) && product(shape) === n
+}
+
+/** Dense along the last axis; where there are others, a convolution of one voxel over them. */
 export const matMul: Convert = (call, g) => {
-  const x = features(call)
+  const x = liveInput(call, 0)
   const b = neededInput(call, 1, 'weights')
   g.spend(product(b.shape))
-  const weight = denseWeight(b, false, x)
-  return g.add(call.name, 'dense', [x], { units: weight.shape[0]!, bias: false }, { weight })
-}
-
-export const batchNormalization: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  if (call.number('training_mode', 0)) throw new InputError('it is in training mode; export the network for inference')
-  if (call.number('spatial', 1) === 0)
-    throw new InputError('its spatial = 0 (statistics for each voxel) is not supported')
-  const epsilon = call.number('epsilon', 1e-5)
-  const channels = [x.sizes[0]!]
-  const names = ['weight', 'bias', 'running_mean', 'running_var']
-  const weights = names.map((name, k) => [name, asWeight(neededInput(call, k + 1, name), channels, name)] as const)
-  // ONNX's momentum is the share that is kept, ours the share that is new.
-  const momentum = Number(Math.min(Math.max(1 - call.number('momentum', 0.9), 0), 1).toPrecision(6))
-  return g.add(call.name, 'batchNorm', [x], { epsilon, momentum }, Object.fromEntries(weights))
-}
-
-export const instanceNormalization: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  const channels = [x.sizes[0]!]
-  const weight = asWeight(neededInput(call, 1, 'scales'), channels, 'scales')
-  const bias = asWeight(neededInput(call, 2, 'biases'), channels, 'biases')
-  const epsilon = call.number('epsilon', 1e-5)
-  return likeAxes(g.add(call.name, 'instanceNorm', [volume(x)], { epsilon }, { weight, bias }), x)
+  const inner = { ...x, sizes: x.sizes.slice(-1) }
+  const weight = denseWeight(b, false, inner)
+  const units = weight.shape[0]!
+  if (x.sizes.length === 1) return g.add(call.name, 'dense', [x], { units, bias: false }, { weight })
+  const features = x.sizes.at(-1)!
+  const rows = product(x.sizes) / features
+  const turned = g.add(`${call.name}_axes`, 'transpose', [{ ...x, sizes: [rows, features] }], { axes: [0, 2, 1] })
+  const kernel = { shape: [units, features, 1, 1, 1], data: weight.data }
+  const attributes = { channels: units, kernel: 1, bias: false }
+  const made = g.add(call.name, 'conv3d', [volume(turned)], attributes, { weight: kernel })
+  const back = g.add(`${call.name}_back`, 'transpose', [{ ...made, sizes: [units, rows] }], { axes: [0, 2, 1] })
+  return { ...back, sizes: [...x.sizes.slice(0, -1), units] }
 }
 
 export const prelu: Convert = (call, g) => {
@@ -95,42 +91,18 @@ export const prelu: Convert = (call, g) => {
   const slope = neededInput(call, 1, 'slopes')
   const count = product(slope.shape)
   const isChannels = g.opset < 7 || perChannel(slope, x, call, g)
-  if (count !== 1 && !isChannels) throw notSupported(slope, x)
-  return g.add(call.name, 'prelu', [x], { parameters: count }, { weight: asWeight(slope, [count], 'slopes') })
-}
-
-/** Bounds as inputs, or as attributes before operator set 11. */
-export const clip: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  const bound = (k: number, name: string, otherwise: number) => {
-    const given = fixedInput(call, k, name)?.read()[0] ?? call.number(name, otherwise)
-    return Math.min(Math.max(given, -FLOAT_MAX), FLOAT_MAX)
+  if (count !== 1 && !isChannels) {
+    // max(x, 0) - slope max(-x, 0), for slopes of any shape.
+    const step = (part: string, type: LayerType, inputs: Live[], attributes = {}) =>
+      g.add(`${call.name}_${part}`, type, inputs, attributes)
+    const below = step('below', 'relu', [step('negative', 'scale', [x], { factor: -1, offset: 0 })])
+    const falling = step('slope', 'scale', [step('slopes', 'multiply', [below, partner(call, 1, x)])], {
+      factor: -1,
+      offset: 0,
+    })
+    return g.add(call.name, 'add', [step('above', 'relu', [x]), falling])
   }
-  const [low, high] = [bound(1, 'min', -FLOAT_MAX), bound(2, 'max', FLOAT_MAX)]
-  if (low === -FLOAT_MAX && high === FLOAT_MAX) return x
-  if (low === 0 && high === FLOAT_MAX) return g.add(call.name, 'relu', [x])
-  return g.add(call.name, 'clamp', [x], { low, high })
-}
-
-const FLOAT_MAX = 3.4028234663852886e38
-
-function hardSigmoidOf(x: Live, alpha: number, beta: number, name: string, g: Graph): Live {
-  const line = g.add(`${name}_line`, 'scale', [x], { factor: alpha, offset: beta })
-  return g.add(name, 'clamp', [line], { low: 0, high: 1 })
-}
-
-export const hardSigmoid: Convert = (call, g) =>
-  hardSigmoidOf(liveInput(call, 0), call.number('alpha', 0.2), call.number('beta', 0.5), call.name, g)
-
-export const hardSwish: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  return g.add(call.name, 'multiply', [x, hardSigmoidOf(x, 1 / 6, 0.5, `${call.name}_gate`, g)])
-}
-
-function notSupported(c: Fixed, x: Live): InputError {
-  return new InputError(
-    `its constant ${formatSizes(c.shape)} differs within a channel of ${formatSizes(x.sizes)}; one number, or one a channel, is supported`,
-  )
+  return g.add(call.name, 'prelu', [x], { parameters: count }, { weight: asWeight(slope, [count], 'slopes') })
 }
 
 /** Whether a constant has one number for each channel of x, by numpy's rules for the shape [N, ...sizes]. */
@@ -148,14 +120,20 @@ function onlyNumber(c: Fixed, x: Live): number | undefined {
 }
 
 /** factor * x + offset, of one number each or of one for each channel. */
-function affine(call: Call, x: Live, k: number, g: Graph, line: (c: number) => [factor: number, offset: number]): Live {
+function affine(
+  call: Call,
+  x: Live,
+  k: number,
+  g: Graph,
+  line: (c: number) => [factor: number, offset: number],
+): Live | undefined {
   const c = call.inputs[k] as Fixed
   const number = onlyNumber(c, x)
   if (number !== undefined) {
     const [factor, offset] = line(number)
     return g.add(call.name, 'scale', [x], { factor, offset })
   }
-  if (!perChannel(c, x, call, g)) throw notSupported(c, x)
+  if (!perChannel(c, x, call, g)) return undefined
   const shape = [x.sizes[0]!]
   const lines = Array.from(c.read(), line)
   g.spend(lines.length)
@@ -171,14 +149,33 @@ function affine(call: Call, x: Live, k: number, g: Graph, line: (c: number) => [
   return g.add(call.name, 'batchNorm', [x], { epsilon: 0 }, weights)
 }
 
-function branches(call: Call): [Live, Live] {
-  const [a, b] = [liveInput(call, 0), liveInput(call, 1)]
-  if (a.sizes.length !== b.sizes.length) {
+export function branches(call: Call, g: Graph): [Live, Live] {
+  const k = call.inputs.findIndex((v) => v && isLive(v))
+  const x = liveInput(call, Math.max(k, 0))
+  const other = 1 - Math.max(k, 0)
+  const value = call.inputs[other]
+  // Before operator set 7 an attribute said which axis a constant begins at.
+  const isOld = g.opset < 7 && call.has('axis') && value && !isLive(value)
+  const missing = isOld
+    ? x.sizes.length + 1 - axisOf(call.number('axis', 0), x.sizes.length + 1) - value.shape.length
+    : 0
+  const y =
+    isOld && missing > 0
+      ? partner(
+          {
+            ...call,
+            inputs: [undefined, { ...value, shape: [...value.shape, ...new Array<number>(missing).fill(1)] }],
+          },
+          1,
+          x,
+        )
+      : partner(call, other, x)
+  if (x.sizes.length !== y.sizes.length) {
     throw new InputError(
-      `its inputs have ${formatSizes(a.sizes)} and ${formatSizes(b.sizes)} a sample, of different numbers of axes`,
+      `its inputs have ${formatSizes(x.sizes)} and ${formatSizes(y.sizes)} a sample, of different numbers of axes`,
     )
   }
-  return [a, b]
+  return other === 1 ? [x, y] : [y, x]
 }
 
 /** Which input is a constant; undefined where both are live. */
@@ -188,32 +185,88 @@ function constantOf(call: Call): 0 | 1 | undefined {
   return isLive(a) ? (isLive(b) ? undefined : 1) : 0
 }
 
-export const add: Convert = (call, g) => {
-  const k = constantOf(call)
-  if (k === undefined) return g.add(call.name, 'add', branches(call))
-  return affine(call, liveInput(call, 1 - k), k, g, (c) => [1, c])
+/** An operator of two inputs: with a constant of one number, or of one a channel, a line; else a layer of both. */
+function binary(
+  line: (c: number, k: 0 | 1) => [number, number] | undefined,
+  both: (g: Graph, name: string, a: Live, b: Live) => Live,
+): Convert {
+  return (call, g) => {
+    const k = constantOf(call)
+    const isLine = k !== undefined && line(1, k) !== undefined
+    const made = isLine && affine(call, liveInput(call, 1 - k), k, g, (c) => line(c, k)!)
+    return made || both(g, call.name, ...branches(call, g))
+  }
 }
 
-export const subtract: Convert = (call, g) => {
-  const k = constantOf(call)
-  if (k !== undefined) return affine(call, liveInput(call, 1 - k), k, g, (c) => (k === 1 ? [1, -c] : [-1, c]))
-  const [a, b] = branches(call)
-  return g.add(call.name, 'add', [a, g.add(`${call.name}_negative`, 'scale', [b], { factor: -1, offset: 0 })])
+export function minus(g: Graph, name: string, a: Live, b: Live): Live {
+  return g.add(name, 'add', [a, g.add(`${name}_negative`, 'scale', [b], { factor: -1, offset: 0 })])
 }
 
-export const multiply: Convert = (call, g) => {
-  const k = constantOf(call)
-  if (k === undefined) return g.add(call.name, 'multiply', branches(call))
-  return affine(call, liveInput(call, 1 - k), k, g, (c) => [c, 0])
+export const add = binary(
+  (c) => [1, c],
+  (g, name, a, b) => g.add(name, 'add', [a, b]),
+)
+export const subtract = binary((c, k) => (k === 1 ? [1, -c] : [-1, c]), minus)
+export const multiply = binary(
+  (c) => [c, 0],
+  (g, name, a, b) => g.add(name, 'multiply', [a, b]),
+)
+export const divide = binary(
+  (c, k) => (k === 1 ? [1 / c, 0] : undefined),
+  (g, name, a, b) => g.add(name, 'divide', [a, b]),
+)
+
+/** All inputs one after the other (Sum, Max, ...). */
+function chain(step: (g: Graph, name: string, a: Live, b: Live) => Live): Convert {
+  return (call, g) => {
+    const first = call.inputs.findIndex((v) => v && isLive(v))
+    const x = liveInput(call, Math.max(first, 0))
+    const all = call.inputs.map((_, k) => partner(call, k, x))
+    return all.reduce((a, b, k) => {
+      if (a.sizes.length !== b.sizes.length)
+        throw new InputError(
+          `its inputs have ${formatSizes(a.sizes)} and ${formatSizes(b.sizes)} a sample, of different numbers of axes`,
+        )
+      return step(g, k === all.length - 1 ? call.name : `${call.name}_${k}`, a, b)
+    })
+  }
 }
 
-export const divide: Convert = (call, g) => {
-  if (constantOf(call) !== 1) throw new InputError('it divides by values of the network; only constants are supported')
-  return affine(call, liveInput(call, 0), 1, g, (c) => [1 / c, 0])
+const plus = (g: Graph, name: string, a: Live, b: Live) => g.add(name, 'add', [a, b])
+export const sum = chain(plus)
+export const average: Convert = (call, g) => {
+  const total = sum(call, g)
+  return g.add(`${call.name}_mean`, 'scale', [total], { factor: 1 / call.inputs.length, offset: 0 })
+}
+/** max(a, b) = b + max(a - b, 0). */
+export const maximum = chain((g, name, a, b) =>
+  g.add(name, 'add', [b, g.add(`${name}_above`, 'relu', [minus(g, `${name}_difference`, a, b)])]),
+)
+/** min(a, b) = a - max(a - b, 0). */
+export const minimum = chain((g, name, a, b) =>
+  minus(g, name, a, g.add(`${name}_above`, 'relu', [minus(g, `${name}_difference`, a, b)])),
+)
+
+/** x to a constant power: a whole one up to 16, or 1/2, or one of these of 1 / x. */
+export const power: Convert = (call, g) => {
+  const x = liveInput(call, 0)
+  const exponent = neededInput(call, 1, 'exponents')
+  const p = onlyNumber(exponent, x)
+  const size = Math.abs(p ?? Number.NaN)
+  if (p === undefined || !(size === 0.5 || (Number.isInteger(size) && size >= 1 && size <= 16))) {
+    throw new InputError(
+      `its exponent is ${p ?? formatSizes(exponent.shape)}; one of 0.5 and 1 to 16, or the negative of one, is supported`,
+    )
+  }
+  let y = size === 0.5 ? g.add(`${call.name}_root`, 'sqrt', [x]) : x
+  for (let k = 1; k < size; k++) y = g.add(`${call.name}_${k + 1}`, 'multiply', [y, x])
+  return p > 0 ? y : reciprocalOf(y, call, g)
 }
 
-/** Sum of all inputs (Sum), each live and of one shape. */
-export const sum: Convert = (call, g) => {
-  const inputs = call.inputs.map((_, k) => liveInput(call, k))
-  return inputs.length === 1 ? inputs[0]! : g.add(call.name, 'add', inputs)
+function reciprocalOf(x: Live, call: Call, g: Graph): Live {
+  const one = Float32Array.of(1)
+  const shape = new Array<number>(x.sizes.length + 1).fill(1)
+  return g.add(call.name, 'divide', [call.lift({ shape, integer: false, read: () => one }), x])
 }
+
+export const reciprocal: Convert = (call, g) => reciprocalOf(liveInput(call, 0), call, g)

@@ -2,7 +2,7 @@
 import { InputError } from '../../io/errors.ts'
 import { formatSizes, product, type Sizes } from '../layer-rules.ts'
 import { permute } from './keras-builder.ts'
-import { axisOf, type Call, type Fixed, type Graph, neededInput, shortList } from './onnx-graph.ts'
+import { axisOf, type Call, type Fixed, fixedInput, type Graph, neededInput, shortList } from './onnx-graph.ts'
 import { isFloatType } from './onnx-tensor.ts'
 import { reshaped, squeezed, unsqueezed } from './onnx-views.ts'
 
@@ -158,21 +158,53 @@ export function range(start: number, end: number, step: number, size: number): {
   return { from, count: Math.max(Math.ceil((within(end) - from) / step), 0) }
 }
 
-const reduce = (combine: (a: number, b: number) => number, first: number): Fold => {
-  return (call, [data]) => {
-    const axes = shortList(call, 1, 'axes') ?? data!.shape.map((_, k) => k)
-    if (axes.length < data!.shape.length)
-      throw new InputError('it reduces some axes of a constant; only all are supported')
-    const shape = call.number('keepdims', 1) ? data!.shape.map(() => 1) : []
-    const result = Float64Array.from(data!.read()).reduce(combine, first)
-    return fixed(shape, Float64Array.of(result), data!.integer)
+/** @param finish what becomes of the combined value of `count` elements */
+const reduce = (
+  combine: (a: number, b: number) => number,
+  first: number,
+  finish = (sum: number, _: number) => sum,
+): Fold => {
+  return (call, [data], g) => {
+    const { shape, integer } = data!
+    const given = shortList(call, 1, 'axes')
+    if (!given?.length && call.number('noop_with_empty_axes', 0))
+      throw new InputError('it reduces no axis of a constant')
+    const axes = given?.length ? given.map((a) => axisOf(a, shape.length)) : shape.map((_, k) => k)
+    const kept = shape.map((n, k) => (axes.includes(k) ? 1 : n))
+    const result = make(integer, product(kept), g).fill(first)
+    const own = stridesOf(kept)
+    const source = data!.read()
+    // Walks over the data with the result's strides, 0 along what is reduced.
+    walk(
+      shape,
+      own.map((s, k) => (axes.includes(k) ? 0 : s)),
+      0,
+      (at, k) => {
+        result[at] = combine(result[at]!, source[k]!)
+      },
+    )
+    const count = product(shape) / Math.max(result.length, 1)
+    for (let k = 0; k < result.length; k++) result[k] = finish(result[k]!, count)
+    if (integer && count === 0 && !Number.isFinite(first)) throw new InputError('it reduces no integers at all')
+    const keep = call.number('keepdims', 1) === 1
+    return fixed(keep ? kept : kept.filter((_, k) => !axes.includes(k)), result, integer)
   }
+}
+
+/** The remainder with the sign of the divisor, as Python has it. */
+function modulo(a: number, b: number): number {
+  const rest = a % b
+  return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest
 }
 
 /** Operators by name; all of their inputs are fixed. */
 export const folds: Readonly<Record<string, Fold>> = {
   Identity: (_, [x]) => x!,
-  Dropout: (_, [x]) => x!,
+  Dropout(call, [x]) {
+    inferenceRate(call)
+    return x!
+  },
+  CastLike: (_, [x, like]) => (like && !like.integer ? asFloat(x!) : x!),
   Cast(call, [x], g) {
     const integer = !isFloatType(call.number('to', 1))
     if (integer === x!.integer) return x!
@@ -189,7 +221,8 @@ export const folds: Readonly<Record<string, Fold>> = {
   Mul: elementwise((a, b) => a * b!),
   Div: elementwise((a, b) => a / b!),
   Pow: elementwise((a, b) => a ** b!),
-  Mod: elementwise((a, b) => a - b! * Math.floor(a / b!)),
+  Mod: (call, inputs, g) =>
+    elementwise(call.number('fmod', 0) ? (a, b) => a % b! : (a, b) => modulo(a, b!))(call, inputs, g),
   Neg: elementwise((a) => -a),
   Abs: elementwise(Math.abs),
   Sqrt: elementwise(Math.sqrt),
@@ -201,6 +234,9 @@ export const folds: Readonly<Record<string, Fold>> = {
   Equal: elementwise((a, b) => Number(a === b), true),
   Greater: elementwise((a, b) => Number(a > b!), true),
   Less: elementwise((a, b) => Number(a < b!), true),
+  GreaterOrEqual: elementwise((a, b) => Number(a >= b!), true),
+  LessOrEqual: elementwise((a, b) => Number(a <= b!), true),
+  And: elementwise((a, b) => Number(a !== 0 && b !== 0), true),
   Not: elementwise((a) => Number(a === 0), true),
   Where: elementwise((c, a, b) => (c ? a! : b!)),
   Gather: gather,
@@ -208,6 +244,13 @@ export const folds: Readonly<Record<string, Fold>> = {
   Slice: slice,
   ReduceProd: reduce((a, b) => a * b, 1),
   ReduceSum: reduce((a, b) => a + b, 0),
+  ReduceMean: reduce(
+    (a, b) => a + b,
+    0,
+    (sum, count) => sum / count,
+  ),
+  ReduceMax: reduce(Math.max, Number.NEGATIVE_INFINITY),
+  ReduceMin: reduce(Math.min, Number.POSITIVE_INFINITY),
   Reshape(call, [x]) {
     const to = neededInput(call, 1, 'target sizes').read()
     return { ...x!, shape: reshaped(x!.shape, [...to], call.number('allowzero', 0) === 1) }
@@ -243,6 +286,19 @@ export const folds: Readonly<Record<string, Fold>> = {
     const values = make(inputs[0]!.integer, count, g)
     return fixed([count], values.map((_, k) => start + k * step) as Numbers, inputs[0]!.integer)
   },
+}
+
+/** The share that a Dropout drops. @throws InputError when it is told to do so at inference */
+export function inferenceRate(call: Call): number {
+  const rate = fixedInput(call, 1, 'ratio')?.read()[0] ?? call.number('ratio', 0.5)
+  if (rate !== 0 && fixedInput(call, 2, 'training_mode')?.read()[0]) {
+    throw new InputError('it is in training mode; export the network for inference')
+  }
+  return rate
+}
+
+export function asFloat(value: Fixed): Fixed {
+  return value.integer ? { ...value, integer: false, read: () => Float32Array.from(value.read()) } : value
 }
 
 /** A shape as a value: all of it, or from `start` to `end`. */

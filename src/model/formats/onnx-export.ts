@@ -1,7 +1,7 @@
-/** Export to ONNX (operator set 18), as onnxruntime and others read it. */
+/** Export to ONNX, as onnxruntime and others read it. */
 import { InputError } from '../../io/errors.ts'
 import { layerShapes, type Network } from '../description.ts'
-import type { LayerOf, LayerType, Margins, Triple } from '../layer.ts'
+import type { Layer, LayerOf, LayerType, Margins, Triple } from '../layer.ts'
 import type { Sizes } from '../layer-rules.ts'
 import {
   type AttributeValue,
@@ -14,9 +14,15 @@ import {
   valueInfoProto,
 } from './onnx-write.ts'
 
-/** IR version 8 is that of ONNX 1.13, which brought operator set 18. */
-const IR_VERSION = 8
-const OPSET = 18
+/** Operator set 18 came with IR version 8 (ONNX 1.13), 19 with 9; the older is used where it suffices. */
+function opsetFor(layers: readonly Layer[]): { opset: number; ir: number } {
+  const isNew = layers.some(
+    (l) =>
+      (l.type === 'avgPool3d' && l.dilation.some((d) => d > 1)) ||
+      (l.type === 'resample3d' && l.coordinates === 'half_pixel_symmetric'),
+  )
+  return isNew ? { opset: 19, ir: 9 } : { opset: 18, ir: 8 }
+}
 
 type Attributes = Readonly<Record<string, AttributeValue>>
 
@@ -29,6 +35,8 @@ interface Writer {
   weight(name: string): string
   /** Adds a tensor of one number and returns its name. */
   number(part: string, value: number): string
+  /** Adds an array of these values, or of one value throughout. */
+  floats(part: string, shape: readonly number[], ...values: number[]): string
   /** Adds a list. */
   integers(part: string, values: readonly number[]): string
   /** Adds a node whose output is that of the layer, or of a part of it. Returns the output. */
@@ -93,6 +101,20 @@ const writers: { readonly [T in LayerType]?: Write<T> } = {
   instanceNorm: (l, [x], w) => {
     w.node('InstanceNormalization', [x, w.weight('weight'), w.weight('bias')], { epsilon: float(l.epsilon) })
   },
+  groupNorm(l, [x], w) {
+    // The operator of this name has one scale a group before operator set 21.
+    const rows = w.node('Reshape', [x, w.integers('rows', [0, l.groups, -1])], {}, 'grouped')
+    const [ones, zeros] = [w.floats('ones', [l.groups], 1), w.floats('zeros', [l.groups], 0)]
+    const normal = w.node('InstanceNormalization', [rows, ones, zeros], { epsilon: float(l.epsilon) }, 'normal')
+    const back = w.node('Reshape', [normal, w.integers('shape', [0, ...w.to])], {}, 'apart')
+    const shape = w.integers('channels', [1, -1, ...w.to.slice(1).map(() => 1)])
+    const perChannel = (name: string) => w.node('Reshape', [w.weight(name), shape], {}, `channel_${name}`)
+    w.node('Add', [w.node('Mul', [back, perChannel('weight')], {}, 'scaled'), perChannel('bias')])
+  },
+  layerNorm: (l, [x], w) => {
+    const inputs = [x, w.weight('weight'), w.weight('bias')]
+    w.node('LayerNormalization', inputs, { axis: -l.axes, epsilon: float(l.epsilon) })
+  },
   relu: simple('Relu'),
   leakyRelu: (l, [x], w) => {
     w.node('LeakyRelu', [x], { alpha: float(l.slope) })
@@ -105,6 +127,15 @@ const writers: { readonly [T in LayerType]?: Write<T> } = {
   },
   sigmoid: simple('Sigmoid'),
   tanh: simple('Tanh'),
+  abs: simple('Abs'),
+  exp: simple('Exp'),
+  log: simple('Log'),
+  sqrt: simple('Sqrt'),
+  softplus: simple('Softplus'),
+  step(_, [x], w) {
+    // ONNX compares to truth values, which become numbers.
+    w.node('Cast', [w.node('Greater', [x, w.number('zero', 0)], {}, 'above')], { to: 1 })
+  },
   clamp: (l, [x], w) => {
     w.node('Clip', [x, w.number('low', l.low), w.number('high', l.high)])
   },
@@ -140,12 +171,19 @@ const writers: { readonly [T in LayerType]?: Write<T> } = {
   },
   avgPool3d: (l, [x], w) => {
     const flags = { ceil_mode: Number(l.ceilMode), count_include_pad: Number(l.countIncludePad) }
-    w.node('AveragePool', [x], { ...window(l), ...flags })
+    const dilations = l.dilation.some((d) => d > 1) && { dilations: l.dilation }
+    w.node('AveragePool', [x], { ...window(l), ...dilations, ...flags })
   },
   globalAvgPool: global('GlobalAveragePool'),
   globalMaxPool: global('GlobalMaxPool'),
   add: chain('Add'),
   multiply: chain('Mul'),
+  divide: chain('Div'),
+  constant(l, _, w) {
+    const batch = w.node('Shape', ['scan'], { start: 0, end: 1 }, 'batch')
+    const shape = w.node('Concat', [batch, w.integers('sizes', l.shape)], { axis: 0 }, 'shape')
+    w.node('Expand', [w.weight('weight'), shape])
+  },
   concat: (l, inputs, w) => {
     w.node('Concat', inputs, { axis: l.axis })
   },
@@ -164,20 +202,27 @@ const writers: { readonly [T in LayerType]?: Write<T> } = {
     const ends = w.from.slice(1).map((n, k) => n - l.back[k]!)
     w.node('Slice', [x, w.integers('starts', l.front), w.integers('ends', ends), w.integers('axes', [2, 3, 4])])
   },
+  gather: (l, [x], w) => {
+    w.node('Gather', [x, w.integers('indices', l.indices)], { axis: l.axis })
+  },
   resample3d(l, [x], w) {
     const isNearest = l.mode === 'nearest'
-    w.node('Resize', [x, '', '', w.integers('size', l.size)], {
+    const usual = isNearest ? 'asymmetric' : 'half_pixel'
+    // A scale that is not the sizes' own; the nudge keeps rounding from losing a voxel.
+    const scales = l.scale.map((s, k) => s || (l.size[k]! / w.from[k + 1]!) * (1 + 1e-7))
+    const target = l.scale.some((s) => s > 0) ? [w.floats('scales', [3], ...scales)] : ['', w.integers('size', l.size)]
+    w.node('Resize', [x, '', ...target], {
       axes: [2, 3, 4],
       mode: isNearest ? 'nearest' : 'linear',
-      coordinate_transformation_mode: isNearest ? 'asymmetric' : 'half_pixel',
-      ...(isNearest && { nearest_mode: 'floor' }),
+      coordinate_transformation_mode: l.coordinates === 'usual' ? usual : l.coordinates,
+      ...(isNearest && { nearest_mode: l.rounding }),
     })
   },
 }
 
 /**
  * A network as the bytes of an ONNX model: input 'scan' [batch, C, D, H, W], output 'logits' or 'probabilities' [batch, classes],
- * the batch open. The recipe travels as the note voxplain.recipe.
+ * or 'segmentation' [batch, classes, D, H, W], the batch open. The recipe travels as the note voxplain.recipe.
  * @throws InputError for a layer that no operator stands for, and for a network that takes residuals: its coefficients are
  *   no part of the graph
  */
@@ -206,11 +251,22 @@ export function exportOnnx({ description, weights, residual }: Network): Uint8Ar
     if (!write) throw new InputError(`layer "${layer.name}" (${layer.type}) has no operator in ONNX`)
     const part = (name: string) => `part:${layer.name}:${name}`
     const w: Writer = {
-      from: sizes.get(layer.inputs[0]!)!,
+      from: sizes.get(layer.inputs[0] ?? 'input')!,
       to: shape,
       weight: (name) => `weight:${layer.name}.${name}`,
       number(name, value) {
         tensors.push(tensorProto(part(name), [], Float32Array.of(value)))
+        return part(name)
+      },
+      floats(name, size, ...values) {
+        const count = size.reduce((a, b) => a * b, 1)
+        tensors.push(
+          tensorProto(
+            part(name),
+            size,
+            Float32Array.from({ length: count }, (_, k) => values[k] ?? values[0]!),
+          ),
+        )
         return part(name)
       },
       integers(name, values) {
@@ -234,12 +290,13 @@ export function exportOnnx({ description, weights, residual }: Network): Uint8Ar
     ...block(11, valueInfoProto('scan', ['batch', ...description.input])),
     ...block(12, valueInfoProto(description.output, ['batch', ...sizes.get(last)!])),
   ]
+  const { opset, ir } = opsetFor(description.layers)
   const note = [...block(1, 'voxplain.recipe'), ...block(2, JSON.stringify(description.recipe))]
   return join([
-    ...integer(1, IR_VERSION),
+    ...integer(1, ir),
     ...block(2, 'voxplain'),
     ...block(7, graph),
-    ...block(8, [...block(1, ''), ...integer(2, OPSET)]),
+    ...block(8, [...block(1, ''), ...integer(2, opset)]),
     ...block(14, note),
   ])
 }

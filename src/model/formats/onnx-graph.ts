@@ -20,6 +20,8 @@ export interface Live {
 export interface Fixed {
   readonly shape: Sizes
   readonly integer: boolean
+  /** Name of the graph's input that they are the values of, which may be used as a live value as well. */
+  readonly source?: string
   read(): Float32Array | Float64Array
 }
 
@@ -46,6 +48,13 @@ export interface Graph {
   ): Live
   /** The layer that has the value in exactly its sizes. */
   settle(x: Live): string
+  /**
+   * Known numbers as a live value: an input of its own where they are one and have a row for each sample, else a layer of
+   * constants. @throws InputError when they differ between samples
+   */
+  lift(value: Fixed, name: string): Live
+  /** Inputs of layers other than 'input': sizes by the name that layers take them by. */
+  readonly inputs: ReadonlyMap<string, Sizes>
   /** Replaces a layer by one with a bias. */
   addBias(x: Live, bias: Weight): void
   /** Counts numbers that are computed here rather than read. @throws InputError when a small file asks for many */
@@ -62,6 +71,8 @@ export function makeGraph(input: Sizes, batch: number, opset: number, budget: nu
   const earlier = new Set<string>()
   const weights = new Map<string, Weight>()
   const settled = new Map<string, string>()
+  const lifted = new Map<Fixed, Live>()
+  const inputs = new Map<string, Sizes>()
   let spent = 0
   const push = (wanted: string, type: LayerType, inputs: readonly string[], attributes: object): string => {
     const base = wanted.slice(0, 190)
@@ -79,25 +90,56 @@ export function makeGraph(input: Sizes, batch: number, opset: number, budget: nu
   }
   const settle = (x: Live): string => {
     const own = shapes.get(x.layer)!
-    if (own.length === x.sizes.length && own.every((n, k) => n === x.sizes[k])) return x.layer
-    if (x.sizes.length === 0) throw new InputError('one number a sample is left, without an axis')
-    const key = `${x.sizes.join(' ')} ${x.layer}`
-    const type = x.sizes.length === 1 ? 'flatten' : 'reshape'
-    const attributes = type === 'reshape' ? { shape: x.sizes } : {}
+    // One number a sample has an axis of its own.
+    const sizes = x.sizes.length === 0 ? [1] : x.sizes
+    if (own.length === sizes.length && own.every((n, k) => n === sizes[k])) return x.layer
+    const key = `${sizes.join(' ')} ${x.layer}`
+    const type = sizes.length === 1 ? 'flatten' : 'reshape'
+    const attributes = type === 'reshape' ? { shape: sizes } : {}
     const name = settled.get(key) ?? push(`${x.layer}_${type}`, type, [x.layer], attributes)
     settled.set(key, name)
     return name
+  }
+  const add: Graph['add'] = (wanted, type, from, attributes = {}, values = {}) => {
+    const name = push(wanted, type, from.map(settle), attributes)
+    for (const [key, value] of Object.entries(values)) weights.set(`${name}.${key}`, value)
+    const sizes = shapes.get(name)!
+    const isSingle = from.length > 0 && from.every((x) => x.sizes.length === 0) && sizes.length === 1 && sizes[0] === 1
+    return { layer: name, sizes: isSingle ? [] : sizes }
+  }
+  const lift = (value: Fixed, wanted: string): Live => {
+    if (value.integer) throw new InputError('it takes a constant of integers where values of the network are needed')
+    const [rows, ...rest] = value.shape
+    const sizes = rest.length === 0 ? [1] : rest
+    if (value.source !== undefined && rows === batch) {
+      const layer = `input:${value.source}`
+      earlier.add(layer)
+      shapes.set(layer, sizes)
+      inputs.set(layer, sizes)
+      return { layer, sizes: rest }
+    }
+    if (rows !== 1) {
+      throw new InputError(
+        `it takes a constant of ${formatSizes(value.shape)} where values of the network are needed, which would have to be the same for all samples`,
+      )
+    }
+    return {
+      ...add(wanted, 'constant', [], { shape: sizes }, { weight: asWeight(value, sizes, 'values') }),
+      sizes: rest,
+    }
   }
   return {
     batch,
     opset,
     layers,
     weights,
+    inputs,
     settle,
-    add(wanted, type, inputs, attributes = {}, values = {}) {
-      const name = push(wanted, type, inputs.map(settle), attributes)
-      for (const [key, value] of Object.entries(values)) weights.set(`${name}.${key}`, value)
-      return { layer: name, sizes: shapes.get(name)! }
+    add,
+    lift(value, name) {
+      const known = lifted.get(value) ?? lift(value, `${name}_constant`)
+      lifted.set(value, known)
+      return known
     },
     addBias(x, bias) {
       const at = layers.findIndex((l) => l.name === x.layer)
@@ -120,6 +162,8 @@ export interface Call {
   readonly outputs: readonly boolean[]
   /** Whether nobody but this node takes input k. */
   readonly alone: readonly boolean[]
+  /** Known numbers as a live value. @throws InputError when they differ between samples */
+  lift(value: Fixed): Live
   has(attribute: string): boolean
   number(attribute: string, otherwise: number): number
   numbers(attribute: string): number[] | undefined
@@ -131,7 +175,7 @@ export interface Call {
 export function makeCall(
   node: OnnxNode,
   inputs: Call['inputs'],
-  uses: { outputs: readonly boolean[]; alone: readonly boolean[] },
+  uses: Pick<Call, 'outputs' | 'alone' | 'lift'>,
   external?: ExternalData,
 ): Call {
   const attributes = readAttributes(node, external)
@@ -164,12 +208,25 @@ export function makeCall(
   }
 }
 
-/** Input k, which has to depend on the network's input. */
+/** Input k as values of the network, constant ones where need be. */
 export function liveInput(call: Call, k: number): Live {
   const value = call.inputs[k]
   if (!value) throw new InputError(`its input ${k} is missing`)
-  if (!isLive(value)) throw new InputError(`its input ${k} is a constant, where values of the network are needed`)
-  return value
+  return isLive(value) ? value : call.lift(value)
+}
+
+/** Input k as a partner of x in arithmetic: constants get numpy's leading axes of size 1. */
+export function partner(call: Call, k: number, x: Live): Live {
+  const value = call.inputs[k]
+  if (!value || isLive(value)) return liveInput(call, k)
+  const missing = x.sizes.length + 1 - value.shape.length
+  if (missing < 0) {
+    throw new InputError(
+      `its constant ${formatSizes(value.shape)} has more axes than a batch of ${formatSizes(x.sizes)}`,
+    )
+  }
+  if (missing === 0) return call.lift(value)
+  return call.lift({ ...value, source: undefined, shape: [...new Array<number>(missing).fill(1), ...value.shape] })
 }
 
 /** Input k, which must not depend on the network's input; undefined where it is left out. */

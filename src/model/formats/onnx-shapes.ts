@@ -1,4 +1,4 @@
-/** Operators that move values: shapes, axes, joins, cuts, borders, other sizes, and what reduces or normalises along axes. */
+/** Operators that move values: shapes, axes, joins, cuts, borders; and softmax along any axis. */
 import { InputError } from '../../io/errors.ts'
 import type { Margins, Triple } from '../layer.ts'
 import { formatSizes, product } from '../layer-rules.ts'
@@ -17,7 +17,6 @@ import {
   volume,
 } from './onnx-graph.ts'
 import { reshaped, squeezed, unsqueezed } from './onnx-views.ts'
-import { reduceTrailing } from './onnx-windows.ts'
 
 type Convert = (call: Call, g: Graph) => Live
 
@@ -109,16 +108,25 @@ export const slice: Convert = (call, g) => {
   const { starts, ends, axes, steps } = sliceOf(call, x.sizes.length + 1)
   const front = x.sizes.map(() => 0)
   const back = x.sizes.map(() => 0)
+  let y = x
   axes.forEach((axis, k) => {
     const size = [g.batch, ...x.sizes][axis]!
     const { from, count } = range(starts[k]!, ends[k]!, steps[k]!, size)
     if (from === 0 && count === size && steps[k] === 1) return
     const at = sizesAxis(axis, x)
-    if (steps[k] !== 1) throw new InputError(`its step is ${steps[k]}; only 1 is supported`)
-    front[at] = from
-    back[at] = size - from - count
+    if (steps[k] === 1) {
+      front[at] = from
+      back[at] = size - from - count
+    } else y = picked(y, at, (i) => from + i * steps[k]!, count, `${call.name}_${axis}`, g)
   })
-  return margins('crop', x, front, back, call.name, g)
+  return margins('crop', y, front, back, call.name, g)
+}
+
+/** `count` elements of an axis in any order. */
+function picked(x: Live, at: number, index: (k: number) => number, count: number, name: string, g: Graph): Live {
+  if (count < 1) throw new InputError(`nothing is left of axis ${at + 1}`)
+  g.spend(count)
+  return g.add(name, 'gather', [x], { axis: at + 1, indices: Array.from({ length: count }, (_, k) => index(k)) })
 }
 
 export function split(call: Call, g: Graph): (Live | undefined)[] {
@@ -139,23 +147,95 @@ export function split(call: Call, g: Graph): (Live | undefined)[] {
   })
 }
 
-/** One element of an axis, which goes when the index is no list. */
+/** Elements of an axis, which is replaced by the axes of the indices. */
 export const gather: Convert = (call, g) => {
   const x = liveInput(call, 0)
   const axis = sizesAxis(call.number('axis', 0), x)
   const index = neededInput(call, 1, 'indices')
-  if (product(index.shape) !== 1)
-    throw new InputError(`it picks ${product(index.shape)} elements; only one is supported`)
-  const at = index.read()[0]!
   const size = x.sizes[axis]!
-  const one = part(x, axis, at < 0 ? at + size : at, 1, call.name, g)
-  return { ...one, sizes: x.sizes.toSpliced(axis, 1, ...index.shape) }
+  const count = product(index.shape)
+  const picks = [...index.read()].map((i) => (i < 0 ? i + size : i))
+  const y =
+    count === 1 ? part(x, axis, picks[0]!, 1, call.name, g) : picked(x, axis, (k) => picks[k]!, count, call.name, g)
+  return { ...y, sizes: x.sizes.toSpliced(axis, 1, ...index.shape) }
+}
+
+/** Repeats along axes. */
+export const tile: Convert = (call, g) => {
+  const x = liveInput(call, 0)
+  const repeats = shortList(call, 1, 'repeats') ?? []
+  if (repeats.length !== x.sizes.length + 1) throw new InputError(`its repeats ${repeats} are not one for each axis`)
+  if (repeats[0] !== 1) throw new InputError('it repeats the batch axis; samples have to stay apart')
+  return repeated(x, repeats.slice(1), call.name, g)
+}
+
+function repeated(x: Live, repeats: readonly number[], name: string, g: Graph): Live {
+  return repeats.reduce((y, n, k) => {
+    return n === 1 ? y : picked(y, k, (i) => i % x.sizes[k]!, n * x.sizes[k]!, `${name}_${k}`, g)
+  }, x)
+}
+
+/** Repeats axes of size 1 to the sizes asked for, as numpy broadcasts. */
+export const expand: Convert = (call, g) => {
+  const x = liveInput(call, 0)
+  const asked = shortList(call, 1, 'shape') ?? []
+  const missing = x.sizes.length + 1 - asked.length
+  const to = [...new Array<number>(Math.max(missing, 0)).fill(1), ...asked]
+  const from = [g.batch, ...x.sizes]
+  const fits = missing >= 0 && from.every((n, k) => to[k] === n || to[k] === 1 || (n === 1 && k > 0 && to[k]! > 0))
+  if (!fits)
+    throw new InputError(`it expands ${formatSizes(from)} to ${formatSizes(asked)}; samples have to stay apart`)
+  return repeated(
+    x,
+    to.slice(1).map((n, k) => (x.sizes[k] === 1 ? n : 1)),
+    call.name,
+    g,
+  )
+}
+
+/** Blocks of channels to voxels of a plane: [C, H, W] -> [C / b^2, b H, b W]. */
+export const depthToSpace: Convert = (call, g) => {
+  const x = liveInput(call, 0)
+  const b = call.number('blocksize', 0)
+  const [c, h, w] = x.sizes as [number, number, number]
+  if (x.sizes.length !== 3 || !(b >= 1) || c % (b * b) !== 0)
+    throw new InputError(`its block size is ${b} for ${formatSizes(x.sizes)} a sample`)
+  const isDcr = call.text('mode', 'DCR') === 'DCR'
+  const sizes = isDcr ? [b, b, c / b / b, h, w] : [c / b / b, b, b, h, w]
+  const axes = isDcr ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3]
+  return { ...g.add(call.name, 'transpose', [{ ...x, sizes }], { axes }), sizes: [c / b / b, h * b, w * b] }
+}
+
+/** The reverse of DepthToSpace: [C, H, W] -> [b^2 C, H / b, W / b]. */
+export const spaceToDepth: Convert = (call, g) => {
+  const x = liveInput(call, 0)
+  const b = call.number('blocksize', 0)
+  const [c, h, w] = x.sizes as [number, number, number]
+  if (x.sizes.length !== 3 || !(b >= 1) || h % b || w % b)
+    throw new InputError(`its block size is ${b} for ${formatSizes(x.sizes)} a sample`)
+  const source = { ...x, sizes: [c, h / b, b, w / b, b] }
+  const axes = call.text('mode', 'DCR') === 'DCR' ? [0, 3, 5, 1, 2, 4] : [0, 1, 3, 5, 2, 4]
+  return { ...g.add(call.name, 'transpose', [source], { axes }), sizes: [c * b * b, h / b, w / b] }
+}
+
+/** From a place outside of an axis of n elements to the one inside whose value it gets. */
+const borders: Readonly<Record<string, (k: number, n: number) => number>> = {
+  edge: (k, n) => Math.min(Math.max(k, 0), n - 1),
+  reflect(k, n) {
+    const period = Math.max(2 * (n - 1), 1)
+    const at = ((k % period) + period) % period
+    return Math.min(at, period - at)
+  },
+  wrap: (k, n) => ((k % n) + n) % n,
 }
 
 export const pad: Convert = (call, g) => {
   const x = liveInput(call, 0)
   const mode = call.text('mode', 'constant')
-  if (mode !== 'constant') throw new InputError(`its mode is "${mode.slice(0, 40)}"; only "constant" is supported`)
+  const border = Object.hasOwn(borders, mode) ? borders[mode] : undefined
+  if (mode !== 'constant' && !border) {
+    throw new InputError(`its mode is "${mode.slice(0, 40)}"; supported: constant, ${Object.keys(borders).join(', ')}`)
+  }
   const rank = x.sizes.length + 1
   const pads = shortList(call, 1, 'pads') ?? call.numbers('paddings')
   const value = fixedInput(call, 2, 'value')?.read()[0] ?? call.number('value', 0)
@@ -172,84 +252,12 @@ export const pad: Convert = (call, g) => {
   const less = (list: number[]) => list.map((n) => Math.max(-n, 0))
   const more = (list: number[]) => list.map((n) => Math.max(n, 0))
   const cut = margins('crop', x, less(front), less(back), `${call.name}_crop`, g)
-  return margins('pad', cut, more(front), more(back), call.name, g, value)
-}
-
-/** The sizes of Resize or Upsample, whichever way they are given. */
-function resizedTo(call: Call, x: Live, g: Graph): number[] {
-  const from = [g.batch, ...x.sizes]
-  const place = call.operator === 'Upsample' || g.opset < 11 ? 1 : 2
-  const axes = (call.numbers('axes') ?? from.map((_, k) => k)).map((a) => axisOf(a, from.length))
-  const sizes = place === 2 ? shortList(call, 3, 'sizes') : undefined
-  const scales = shortList(call, place, 'scales')
-  const given = sizes?.length ? sizes : scales
-  if (given?.length !== axes.length)
-    throw new InputError(`its sizes or scales ${given} are not one for each of ${axes.length} axes`)
-  const to = [...from]
-  axes.forEach((axis, k) => {
-    const wanted = given === sizes ? given[k]! : from[axis]! * given[k]!
-    to[axis] = Math.floor(wanted + 1e-4)
-    if (Math.abs(to[axis]! - wanted) > 1e-4) {
-      throw new InputError(`its scale ${given[k]} makes ${wanted} of ${from[axis]} voxels; whole numbers are supported`)
-    }
-  })
-  if (to[0] !== from[0] || to[1] !== from[1]) throw new InputError('it resizes other than spatial axes')
-  return to.slice(1)
-}
-
-/** Whether nearest is floor(i * in / out), as ours is; equal to rounding at voxel centres where each voxel is repeated. */
-function isOurNearest(coordinates: string, rounding: string, from: readonly number[], to: readonly number[]): boolean {
-  if (coordinates === 'asymmetric' && rounding === 'floor') return true
-  const repeats = to.every((n, k) => n % from[k]! === 0)
-  return repeats && coordinates.endsWith('half_pixel') && rounding.startsWith('round_prefer')
-}
-
-export const resize: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  const mode = call.text('mode', 'nearest')
-  const isOld = call.operator === 'Upsample' || g.opset < 11
-  const coordinates = isOld ? 'asymmetric' : call.text('coordinate_transformation_mode', 'half_pixel')
-  const rounding = isOld ? 'floor' : call.text('nearest_mode', 'round_prefer_floor')
-  const policy = call.text('keep_aspect_ratio_policy', 'stretch')
-  const to = resizedTo(call, x, g)
-  const y = { ...x, sizes: to }
-  const [, ...size] = volume(y).sizes
-  const isLinear = mode === 'linear' && (coordinates === 'half_pixel' || coordinates === 'pytorch_half_pixel')
-  // The two differ where one voxel is left.
-  const isSame = coordinates === 'half_pixel' || to.every((n, k) => n > 1 || x.sizes[k] === 1)
-  const isNearest = mode === 'nearest' && isOurNearest(coordinates, rounding, x.sizes, to)
-  if (!(isNearest || (isLinear && isSame)) || call.number('antialias', 0) || policy !== 'stretch') {
-    throw new InputError(
-      `it resizes ${formatSizes(x.sizes)} to ${formatSizes(to)} with mode "${mode}", coordinates "${coordinates}", rounding "${rounding}"; ` +
-        'supported: linear with half_pixel, nearest with asymmetric and floor, or nearest by whole factors',
-    )
-  }
-  const made = g.add(call.name, 'resample3d', [volume(x)], { size, mode: isLinear ? 'trilinear' : 'nearest' })
-  return likeAxes(made, x)
-}
-
-function reducedAxes(call: Call, x: Live): number[] {
-  const axes = shortList(call, 1, 'axes')
-  if (!axes?.length) throw new InputError('it reduces all axes, the batch with them; samples have to stay apart')
-  return [...new Set(axes.map((a) => sizesAxis(a, x)))]
-}
-
-export const reduceMean: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  return reduceTrailing('globalAvgPool', reducedAxes(call, x), x, call, g)
-}
-
-export const reduceMax: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  return reduceTrailing('globalMaxPool', reducedAxes(call, x), x, call, g)
-}
-
-export const reduceSum: Convert = (call, g) => {
-  const x = liveInput(call, 0)
-  const axes = reducedAxes(call, x)
-  const mean = reduceTrailing('globalAvgPool', axes, x, call, g)
-  const factor = product(axes.map((a) => x.sizes[a]!))
-  return g.add(`${call.name}_sum`, 'scale', [mean], { factor, offset: 0 })
+  if (!border) return margins('pad', cut, more(front), more(back), call.name, g, value)
+  return cut.sizes.reduce((y, n, k) => {
+    const [before, after] = [Math.max(front[k]!, 0), Math.max(back[k]!, 0)]
+    if (before + after === 0) return y
+    return picked(y, k, (i) => border(i - before, n), n + before + after, `${call.name}_${k}`, g)
+  }, cut)
 }
 
 /** Softmax along one axis; up to operator set 12 along all axes from there on. */

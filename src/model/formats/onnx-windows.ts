@@ -1,7 +1,7 @@
 /** Operators that slide a window: convolutions and pools, in one to three spatial axes. */
 import { InputError } from '../../io/errors.ts'
 import type { Margins, Triple } from '../layer.ts'
-import { formatSizes, product, type Sizes } from '../layer-rules.ts'
+import { formatSizes } from '../layer-rules.ts'
 import {
   asWeight,
   type Call,
@@ -88,22 +88,30 @@ export function conv(call: Call, g: Graph): Live {
 }
 
 /** Padding that gives the output_shape asked for: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html */
-function transposedPadding(call: Call, x: Live, window: Window, extra: Triple): Margins {
+function transposedPadding(
+  call: Call,
+  x: Live,
+  window: Window,
+  extra: Triple,
+): { padding: Margins; outputPadding: Triple } {
   const rank = spatialRank(x)
   const { sizes } = volume(x)
   const auto = call.text('auto_pad', 'NOTSET')
   const asked = call.numbers('output_shape')
-  if (!asked && !auto.startsWith('SAME')) return window.padding
+  if (!asked && !auto.startsWith('SAME')) return { padding: window.padding, outputPadding: extra }
   const wanted = asked
     ? triple(asked.slice(-rank), rank, 1, 'output_shape')
     : triples((k) => sizes[k + 1]! * window.stride[k]!)
-  const total = triples((k) => {
+  const excess = triples((k) => {
     const { stride, dilation, kernel } = window
     const full = (sizes[k + 1]! - 1) * stride[k]! + extra[k]! + (kernel[k]! - 1) * dilation[k]! + 1
     return full - wanted[k]!
   })
+  const total = triples((k) => Math.max(excess[k]!, 0))
   const front = triples((k) => (auto === 'SAME_UPPER' ? Math.floor : Math.ceil)(total[k]! / 2))
-  return { front, back: triples((k) => total[k]! - front[k]!) }
+  // What is asked for beyond the full result is added at the end.
+  const outputPadding = triples((k) => extra[k]! + total[k]! - excess[k]!)
+  return { padding: { front, back: triples((k) => total[k]! - front[k]!) }, outputPadding }
 }
 
 export function convTranspose(call: Call, g: Graph): Live {
@@ -113,9 +121,8 @@ export function convTranspose(call: Call, g: Graph): Live {
   const channels = columns * groups
   const rank = spatialRank(x)
   const given = call.numbers('output_padding') ?? new Array<number>(rank).fill(0)
-  const outputPadding = triple(given, rank, 0, 'output_padding')
-  const padding = transposedPadding(call, x, window, outputPadding)
-  const attributes = { ...window, padding, outputPadding, channels, groups, bias: Boolean(bias) }
+  const margins = transposedPadding(call, x, window, triple(given, rank, 0, 'output_padding'))
+  const attributes = { ...window, ...margins, channels, groups, bias: Boolean(bias) }
   const weights = { weight, ...(bias && { bias: asWeight(bias, [channels], 'biases') }) }
   return likeAxes(g.add(call.name, 'convTranspose3d', [volume(x)], attributes, weights), x)
 }
@@ -130,11 +137,8 @@ export function maxPool(call: Call, g: Graph): Live {
 
 export function averagePool(call: Call, g: Graph): Live {
   const x = liveInput(call, 0)
-  const { dilation, ...window } = windowOf(call, x)
-  if (product(dilation) !== 1)
-    throw new InputError(`its dilations are ${formatSizes(dilation)}; averages are not dilated`)
   const attributes = {
-    ...window,
+    ...windowOf(call, x),
     ceilMode: call.number('ceil_mode', 0) === 1,
     countIncludePad: call.number('count_include_pad', 0) === 1,
   }
@@ -146,24 +150,4 @@ export function globalPool(type: 'globalAvgPool' | 'globalMaxPool') {
     const x = liveInput(call, 0)
     return likeAxes(g.add(call.name, type, [volume(x)]), x)
   }
-}
-
-/** Mean, maximum or sum over the last axes. */
-export function reduceTrailing(
-  type: 'globalAvgPool' | 'globalMaxPool',
-  axes: readonly number[],
-  x: Live,
-  call: Call,
-  g: Graph,
-): Live {
-  const kept = x.sizes.length - axes.length
-  if (!axes.every((a) => a >= kept)) {
-    throw new InputError(
-      `it reduces axes ${axes.map((a) => a + 1)} of a value with ${x.sizes.length + 1}; only the last ones are supported`,
-    )
-  }
-  const rows: Sizes = [product(x.sizes.slice(0, kept)), 1, 1, product(x.sizes.slice(kept))]
-  const y = g.add(call.name, type, [{ ...x, sizes: rows }])
-  const keep = call.number('keepdims', 1) === 1
-  return { ...y, sizes: [...x.sizes.slice(0, kept), ...(keep ? axes.map(() => 1) : [])] }
 }

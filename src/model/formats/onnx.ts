@@ -1,19 +1,20 @@
 /**
  * Import of ONNX files (operator sets 6 and later): the graph's nodes become layers of our own description. Nothing in the
- * file is executed; what is not supported is refused by the node's name.
+ * file is executed; what is not supported is refused by the node's name. Graphs that are no classifiers or segmentations are
+ * run by onnx-run.ts.
  */
 import { InputError } from '../../io/errors.ts'
 import { type Network, validateDescription, validateNetwork, type Weight } from '../description.ts'
 import type { Layer } from '../layer.ts'
-import { formatSizes, product, type Sizes } from '../layer-rules.ts'
+import { formatSizes, type Sizes } from '../layer-rules.ts'
 import type { Recipe } from '../recipe/recipe.ts'
-import { constantValue, folds, shapeValue } from './onnx-constants.ts'
-import { type Call, type Fixed, type Graph, isLive, type Live, makeCall, makeGraph, type Value } from './onnx-graph.ts'
-import { operators } from './onnx-operators.ts'
-import { isOnnx, type OnnxModel, type OnnxNode, type OnnxValue, readOnnxModel } from './onnx-proto.ts'
-import { type ExternalData, isFloatType, type OnnxTensor } from './onnx-tensor.ts'
+import { fixedArray, type OnnxArray } from './onnx-array.ts'
+import { type ArgMax, convertModel, onnxOperators } from './onnx-convert.ts'
+import { isLive, type Live, volume } from './onnx-graph.ts'
+import { isOnnx, type OnnxModel, type OnnxValue, readOnnxModel } from './onnx-proto.ts'
+import { type ExternalData, isFloatType } from './onnx-tensor.ts'
 
-export { type ExternalData, isOnnx }
+export { type ExternalData, isOnnx, type OnnxArray, onnxOperators }
 
 export interface OnnxOptions {
   /** Finds the files that hold weights outside of the model, by the name that it gives. */
@@ -22,6 +23,10 @@ export interface OnnxOptions {
   inputShape?: readonly number[]
   /** Which of several outputs to take. */
   output?: string
+  /** Values of the graph's inputs other than the scan, by name, where a file takes its weights as inputs. */
+  inputs?: Readonly<Record<string, OnnxArray>>
+  /** The single number that the network gives (for a scan, or for each voxel) is the logit of the second of two classes. */
+  binary?: boolean
 }
 
 /** What the nodes of a file become. */
@@ -33,70 +38,9 @@ export interface OnnxGraph {
   readonly weights: ReadonlyMap<string, Weight>
   /** Sizes of the last layer's output for one sample. */
   readonly output: Sizes
+  /** Set where the graph ends with an ArgMax, which is left out: `output` is what it chooses from. */
+  readonly argMax?: ArgMax
   readonly metadata: ReadonlyMap<string, string>
-}
-
-/** The oldest operator set whose operators mean what they do here. */
-const OLDEST = 6
-
-/** All operators that can be read, for messages. */
-export const onnxOperators: readonly string[] = [
-  ...new Set([...Object.keys(operators), ...Object.keys(folds), 'Constant']),
-].sort()
-
-function describe(node: OnnxNode): string {
-  return `the node "${node.name}" (${node.operator.slice(0, 80)})`
-}
-
-/** Where each value comes from. @throws InputError for a value that is made twice */
-function producersOf({ nodes, initializers, inputs }: OnnxModel): Map<string, OnnxNode> {
-  const taken = new Set<string>()
-  const producers = new Map<string, OnnxNode>()
-  // Files before IR version 4 list initializers among the inputs as well.
-  for (const name of new Set([...inputs.map((i) => i.name), ...initializers.map((t) => t.name)])) taken.add(name)
-  for (const node of nodes) {
-    for (const name of node.outputs) {
-      if (name === '') continue
-      if (taken.has(name)) throw new InputError(`${describe(node)} makes the value "${name}", which is there already`)
-      taken.add(name)
-      producers.set(name, node)
-    }
-  }
-  return producers
-}
-
-/** The nodes an output needs, each after those it takes from. @throws InputError for a cycle or a value nobody makes */
-function orderOf(
-  output: string,
-  producers: ReadonlyMap<string, OnnxNode>,
-  isGiven: (name: string) => boolean,
-): OnnxNode[] {
-  const order: OnnxNode[] = []
-  const state = new Map<OnnxNode, 'open' | 'done'>()
-  const stack: { node: OnnxNode; next: number }[] = []
-  const visit = (name: string, taker: string) => {
-    const node = producers.get(name)
-    if (!node) {
-      if (name === '' || isGiven(name)) return
-      throw new InputError(`${taker} takes the value "${name}", which nothing makes`)
-    }
-    if (state.get(node) === 'open')
-      throw new InputError(`${describe(node)} needs its own output: the graph has a cycle`)
-    if (state.has(node)) return
-    state.set(node, 'open')
-    stack.push({ node, next: 0 })
-  }
-  visit(output, 'the graph')
-  for (let top = stack.at(-1); top; top = stack.at(-1)) {
-    const name = top.node.inputs[top.next++]
-    if (name !== undefined) visit(name, describe(top.node))
-    else {
-      state.set(top.node, 'done')
-      order.push(top.node)
-      stack.pop()
-    }
-  }
-  return order
 }
 
 function chosenOutput({ outputs }: OnnxModel, wanted?: string): string {
@@ -109,12 +53,21 @@ function chosenOutput({ outputs }: OnnxModel, wanted?: string): string {
   return chosen
 }
 
-function chosenInput({ inputs, initializers }: OnnxModel): OnnxValue {
+/** The graph's inputs that it has no values for. */
+export function openInputs({ inputs, initializers }: OnnxModel): OnnxValue[] {
   const fixed = new Set(initializers.map((t) => t.name))
-  const open = inputs.filter((i) => !fixed.has(i.name))
+  return inputs.filter((i) => !fixed.has(i.name))
+}
+
+function chosenInput(model: OnnxModel, given: Readonly<Record<string, OnnxArray>>): OnnxValue {
+  const unknown = Object.keys(given).find((name) => !model.inputs.some((i) => i.name === name))
+  if (unknown !== undefined) throw new InputError(`the ONNX graph has no input "${unknown.slice(0, 80)}"`)
+  const open = openInputs(model).filter((i) => !Object.hasOwn(given, i.name))
   if (open.length !== 1) {
     const names = open.slice(0, 20).map((i) => i.name)
-    throw new InputError(`the ONNX graph has ${open.length} inputs (${names.join(', ')}); one is needed, the scan`)
+    throw new InputError(
+      `the ONNX graph has ${open.length} inputs (${names.join(', ')}); one is needed, the scan: give the values of the others`,
+    )
   }
   if (open[0]!.elementType !== 0 && !isFloatType(open[0]!.elementType)) {
     throw new InputError(
@@ -143,43 +96,38 @@ function inputSizes({ name, shape }: OnnxValue, given?: readonly number[]): { ba
   return { batch, sizes: sizes as number[] }
 }
 
-function convertNode(node: OnnxNode, call: Call, g: Graph): readonly (Value | undefined)[] {
-  if (node.domain !== '') {
-    throw new InputError(`its operator set "${node.domain.slice(0, 80)}" is not ONNX's own`)
-  }
-  if (node.operator === 'Constant') return [constantValue(call)]
-  const [first] = call.inputs
-  if (node.operator === 'Shape' && first && isLive(first)) return [shapeValue(call, [g.batch, ...first.sizes])]
-  const isFixed = call.inputs.every((v) => v === undefined || !isLive(v))
-  if (isFixed && Object.hasOwn(folds, node.operator)) {
-    const inputs = call.inputs.filter((v) => v !== undefined)
-    const fewest =
-      node.operator === 'Where'
-        ? 3
-        : /^(Add|Sub|Mul|Div|Pow|Mod|Equal|Greater|Less|Gather)$/.test(node.operator)
-          ? 2
-          : 1
-    if (inputs.length < fewest) throw new InputError(`takes ${fewest} inputs or more, got ${inputs.length}`)
-    return [folds[node.operator]!(call, inputs as Fixed[], g)]
-  }
-  if (!Object.hasOwn(operators, node.operator)) {
-    throw new InputError(`is not supported (operator set ${g.opset}); supported: ${onnxOperators.join(', ')}`)
-  }
-  const made = operators[node.operator]!(call, g)
-  return Array.isArray(made) ? made : [made as Live]
-}
-
-/** Operators whose layers can take a bias that follows as an addition. */
-const LINEAR = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul']
-
-/** Arrays that are decoded once, however many nodes take them. */
-function decodedOnce(tensor: OnnxTensor): Fixed {
-  let values: Float32Array | Float64Array | undefined
-  const read = () => {
-    values ??= tensor.read()
-    return values
-  }
-  return { shape: tensor.shape, integer: tensor.integer, read }
+/** @param end the form that the output is wanted in */
+function convert(bytes: Uint8Array, options: OnnxOptions, end: (x: Live) => Live): OnnxGraph {
+  const model = readOnnxModel(bytes, options.external)
+  const given = new Map(Object.entries(options.inputs ?? {}).map(([name, array]) => [name, fixedArray(array)]))
+  const source = chosenInput(model, options.inputs ?? {})
+  const output = chosenOutput(model, options.output)
+  const { batch, sizes } = inputSizes(source, options.inputShape)
+  const input = [sizes[0]!, 1, 1, 1] as [number, number, number, number]
+  sizes.slice(1).forEach((n, k) => {
+    input[k + 5 - sizes.length] = n
+  })
+  const scan = { name: source.name, batch, sizes }
+  const budget = 2 ** 20 + bytes.length
+  const { g, outputs } = convertModel(model, {
+    scan,
+    input,
+    given,
+    outputs: [output],
+    external: options.external,
+    budget,
+  })
+  const [{ value, argMax }] = outputs as [(typeof outputs)[0]]
+  if (!isLive(value)) throw new InputError('the output of the ONNX graph does not depend on its input')
+  const result = end(value)
+  const last = g.settle(result)
+  if (last === 'input') throw new InputError('the output of the ONNX graph is its input')
+  // The output is the last layer; whatever came after it was not needed.
+  const { layers } = g
+  const at = layers.findIndex((l) => l.name === last)
+  if (at < layers.length - 1) g.add('output', 'scale', [{ layer: last, sizes: result.sizes }], { factor: 1, offset: 0 })
+  const { name, metadata } = model
+  return { name, input, layers, weights: g.weights, output: result.sizes, ...(argMax && { argMax }), metadata }
 }
 
 /**
@@ -187,70 +135,18 @@ function decodedOnce(tensor: OnnxTensor): Fixed {
  * @throws InputError naming the node, tensor or value that is damaged or not supported
  */
 export function readOnnxGraph(bytes: Uint8Array, options: OnnxOptions = {}): OnnxGraph {
-  const model = readOnnxModel(bytes, options.external)
-  const opset = model.opsets.get('')
-  if (opset === undefined) {
-    const domains = [...model.opsets.keys()].slice(0, 5).join(', ') || 'none'
-    throw new InputError(`its operator sets are ${domains.slice(0, 200)}; ONNX's own is needed`)
-  }
-  if (opset < OLDEST) throw new InputError(`its operator set is ${opset}; ${OLDEST} and later are supported`)
-  const source = chosenInput(model)
-  const output = chosenOutput(model, options.output)
-  const { batch, sizes } = inputSizes(source, options.inputShape)
-  const input = [sizes[0]!, 1, 1, 1] as [number, number, number, number]
-  sizes.slice(1).forEach((n, k) => {
-    input[k + 5 - sizes.length] = n
-  })
-  const g = makeGraph(input, batch, opset, 2 ** 20 + bytes.length)
-  const values = new Map<string, Value>()
-  for (const tensor of model.initializers) {
-    if (values.has(tensor.name)) throw new InputError(`the tensor "${tensor.name}" is there twice`)
-    values.set(tensor.name, decodedOnce(tensor))
-  }
-  values.set(source.name, { layer: 'input', sizes })
-  const producers = producersOf(model)
-  const order = orderOf(output, producers, (name) => values.has(name))
-  const takers = new Map([[output, 1]])
-  for (const name of order.flatMap((node) => node.inputs)) takers.set(name, (takers.get(name) ?? 0) + 1)
-  for (const node of order) {
-    const alone = node.inputs.map((n) => takers.get(n) === 1 && LINEAR.includes(producers.get(n)?.operator ?? ''))
-    const outputs = node.outputs.map((n) => takers.has(n))
-    try {
-      const inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)))
-      const call = makeCall(node, inputs, { outputs, alone }, options.external)
-      convertNode(node, call, g).forEach((value, k) => {
-        const name = node.outputs[k]
-        if (name && value) values.set(name, value)
-      })
-      const missing = node.outputs.findIndex((name, k) => outputs[k] && !values.has(name))
-      if (missing >= 0) throw new InputError(`its output ${missing} is used; that is not supported`)
-    } catch (error) {
-      if (error instanceof InputError) throw new InputError(`${describe(node)}: ${error.message}`)
-      throw error
-    }
-  }
-  return finish(model, values.get(output), input, g)
+  return convert(bytes, options, (x) => x)
 }
 
-function finish(model: OnnxModel, result: Value | undefined, input: OnnxGraph['input'], g: Graph): OnnxGraph {
-  if (!result || !isLive(result)) throw new InputError('the output of the ONNX graph does not depend on its input')
-  const last = g.settle(result)
-  if (last === 'input') throw new InputError('the output of the ONNX graph is its input')
-  // The output is the last layer; whatever came after it was not needed.
-  const { layers } = g
-  const at = layers.findIndex((l) => l.name === last)
-  if (at < layers.length - 1) g.add('output', 'scale', [{ layer: last, sizes: result.sizes }], { factor: 1, offset: 0 })
-  return { name: model.name, input, layers, weights: g.weights, output: result.sizes, metadata: model.metadata }
-}
-
-/** One sigmoid, p = P(class 1), is a softmax over the logits (0, z): the same network with two outputs. */
+/** One logit z of the second class, P = sigmoid(z), is a softmax over the logits (0, z): the same network with two outputs. */
 function twoClasses(layers: readonly Layer[]): Layer[] {
   const last = layers.at(-1)!
-  const { name, inputs } = last
-  const join: Layer = { name: `${name}_logits`, type: 'concat', inputs: [`${name}_zero`, ...inputs], axis: 1 }
+  const isSigmoid = last.type === 'sigmoid'
+  const [name, logit] = isSigmoid ? [last.name, last.inputs[0]!] : [`${last.name}_classes`, last.name]
+  const join: Layer = { name: `${name}_logits`, type: 'concat', inputs: [`${name}_zero`, logit], axis: 1 }
   return [
-    ...layers.slice(0, -1),
-    { name: `${name}_zero`, type: 'scale', inputs, factor: 0, offset: 0 },
+    ...(isSigmoid ? layers.slice(0, -1) : layers),
+    { name: `${name}_zero`, type: 'scale', inputs: [logit], factor: 0, offset: 0 },
     join,
     { name, type: 'softmax', inputs: [join.name] },
   ]
@@ -267,23 +163,39 @@ function recipeOf(metadata: ReadonlyMap<string, string>): unknown {
   }
 }
 
+/** What an output of such sizes means, as it is told apart from others. */
+function outputOf(graph: OnnxGraph, layers: readonly Layer[]): 'logits' | 'probabilities' | 'segmentation' {
+  if (graph.argMax && graph.argMax.axis !== 1) {
+    throw new InputError(`its ArgMax is along axis ${graph.argMax.axis}; classes are expected along axis 1`)
+  }
+  if (graph.output.length > 1) return 'segmentation'
+  return layers.at(-1)!.type === 'softmax' ? 'probabilities' : 'logits'
+}
+
 /**
- * A classifier from an ONNX file. A final softmax gives probabilities; one final sigmoid becomes two classes.
+ * A classifier or a segmentation from an ONNX file, told apart by the output: one number a class, or a volume a class,
+ * [N, classes, D, H, W]. A final softmax over the classes gives probabilities; one final sigmoid, or a single logit with
+ * `options.binary`, becomes two classes with the probabilities [1 - p, p]; several sigmoids are taken as they are; a final
+ * ArgMax over the classes is left out.
  * @param recipe the input recipe; default what the file's notes say (our own export), else plainRecipe
  * @throws InputError for anything that is not such a file, or holds something that is not supported
  */
 export function importOnnx(bytes: Uint8Array, options: OnnxOptions = {}, recipe?: Recipe): Network {
-  const graph = readOnnxGraph(bytes, options)
-  const last = graph.layers.at(-1)!
-  const isOne = last.type === 'sigmoid' && product(graph.output) === 1 && graph.output.length === 1
+  const graph = convert(bytes, options, (x) => (x.sizes.length > 1 ? volume(x) : x))
+  const isOne = graph.output[0] === 1 && (options.binary || graph.layers.at(-1)!.type === 'sigmoid')
   const layers = isOne ? twoClasses(graph.layers) : graph.layers
+  if (graph.output[0] === 1 && !isOne) {
+    throw new InputError(
+      `its output is one number ${graph.output.length > 1 ? 'a voxel' : 'a scan'} without a sigmoid: it may be the logit of the second of two classes (option "binary"), or no class at all`,
+    )
+  }
   const json = {
     format: 'voxplain-network',
     version: 1,
     name: graph.name.slice(0, 200) || 'onnx',
     input: graph.input,
     layers,
-    output: layers.at(-1)!.type === 'softmax' ? 'probabilities' : 'logits',
+    output: outputOf(graph, layers),
     recipe: recipe ?? recipeOf(graph.metadata),
   }
   return validateNetwork(validateDescription(json), graph.weights)

@@ -1,0 +1,2 @@
+// Piece: square root of v >= 0.
+fn apply(v: f32, i: u32) -> f32 { return sqrt(v); }
