@@ -1,4 +1,7 @@
 /** How well a relevance map meets the truth of a phantom. */
+import { groupMean, groupMoments } from '../src/explain/postprocess/group.ts'
+import { regionMeans } from '../src/explain/regions/similarity.ts'
+import { makeAtlas } from '../src/io/atlas/atlas.ts'
 import type { Volume } from '../src/io/volume.ts'
 
 /** Grey matter lost, in the units of a scan (1 is a voxel full of grey matter), from which a voxel counts as lost. */
@@ -50,28 +53,24 @@ export function regionDensities(
   atlas: Volume,
   labels: readonly { readonly index: number; readonly name: string }[],
 ): RegionDensity[] {
-  const sums = new Map(labels.map(({ index }) => [index, { count: 0, map: 0, lost: 0, whole: 0 }]))
-  atlas.data.forEach((label, v) => {
-    const sum = sums.get(label)
-    if (!sum) return
-    sum.count++
-    sum.map += map.data[v]!
-    sum.lost += atrophy.data[v]!
-    sum.whole += scan.data[v]! + atrophy.data[v]!
-  })
-  return labels
-    .flatMap(({ index, name }) => {
-      const { count, map: mass, lost, whole } = sums.get(index)!
-      return count > 0 ? [{ name, density: mass / count, lost: whole > 0 ? lost / whole : 0 }] : []
+  const regions = makeAtlas(
+    atlas,
+    labels.map(({ index, name }) => ({ value: index, name })),
+  )
+  const [density, left, gone] = [map, scan, atrophy].map(({ data }) => regionMeans(data, regions)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ]
+  return regions.regions
+    .map(({ name }, k) => {
+      const whole = left[k]! + gone[k]!
+      return { name, density: density[k]!, lost: whole > 0 ? gone[k]! / whole : 0 }
     })
     .sort((a, b) => b.density - a.density)
 }
 
 /** The mean of volumes on one grid. */
 export function meanVolume(volumes: readonly Volume[]): Volume {
-  const data = new Float32Array(volumes[0]!.data.length)
-  for (const volume of volumes) {
-    for (const [v, value] of volume.data.entries()) data[v]! += value / volumes.length
-  }
-  return { ...volumes[0]!, data }
+  return { ...volumes[0]!, data: groupMean(groupMoments(volumes.map(({ data }) => data))) }
 }
