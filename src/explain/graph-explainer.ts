@@ -9,7 +9,7 @@ import { reshape } from '../engine/ops/shape.ts'
 import { input, type Tensor } from '../engine/tensor.ts'
 import { type BuiltNetwork, buildNetwork } from '../model/build.ts'
 import type { Network } from '../model/description.ts'
-import { type Attribution, checkInputs, type Explainer, type MakeOptions } from './method.ts'
+import { type Attribution, checkInputs, type Explainer, type MakeOptions, type MethodInput } from './method.ts'
 
 /** Which class each sample of a batch is explained for: chosen by the host, or the predicted one. */
 export interface ClassChoice {
@@ -79,7 +79,7 @@ export async function makeGraphExplainer(
   const used = new Set(program.inputs)
   const size = relevance.shape.slice(1).reduce((a, b) => a * b, 1)
 
-  async function runBatch(inputs: Parameters<Explainer['explain']>[0]): Promise<Attribution[]> {
+  async function runBatch(inputs: readonly MethodInput[]): Promise<Attribution[]> {
     const values = new Float32Array(batch * size)
     inputs.forEach(({ tensor }, k) => {
       values.set(tensor, k * size)
@@ -112,11 +112,15 @@ export async function makeGraphExplainer(
   }
 }
 
-/** Splits inputs into batches; calls that overlap take turns, because a run writes over what the one before it left. */
+/**
+ * Splits inputs into batches; calls that overlap take turns, because a run writes over what the one before it left.
+ * @param runBatch explains a batch; where that takes long it calls step with the share of the batch that is done, which
+ *   reports it, and throws when the work shall stop
+ */
 export function inTurns(
   batch: number,
-  runBatch: (inputs: Parameters<Explainer['explain']>[0]) => Promise<Attribution[]>,
-  check: (inputs: Parameters<Explainer['explain']>[0]) => void,
+  runBatch: (inputs: readonly MethodInput[], step: (share: number) => void) => Promise<Attribution[]>,
+  check: (inputs: readonly MethodInput[]) => void,
 ): Pick<Explainer, 'batch' | 'explain'> {
   let busy: Promise<unknown> = Promise.resolve()
   return {
@@ -126,8 +130,13 @@ export function inTurns(
       const work = busy.then(async () => {
         const found: Attribution[] = []
         while (found.length < inputs.length) {
+          const part = inputs.slice(found.length, found.length + batch)
+          const step = (share: number) => {
+            signal?.throwIfAborted()
+            onProgress?.((found.length + share * part.length) / inputs.length)
+          }
           signal?.throwIfAborted()
-          found.push(...(await runBatch(inputs.slice(found.length, found.length + batch))))
+          found.push(...(await runBatch(part, step)))
           onProgress?.(found.length / inputs.length)
         }
         return found

@@ -100,6 +100,9 @@ export interface Method<S extends object = object> {
   make(gpu: Gpu, network: Network, settings: S, options?: MakeOptions): Promise<Explainer>
 }
 
+/** A method of which nobody needs to know the settings' types: one of a table. */
+export type AnyMethod = Omit<Method, 'main'> & { readonly main?: string }
+
 /** The defaults of a method's settings, with those that are given. */
 export function settingsOf<S extends object>(method: Method<S>, given: Partial<S> = {}): S {
   const defaults = Object.entries<Setting<unknown>>(method.settings).map(([name, setting]) => [name, setting.default])
