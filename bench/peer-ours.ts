@@ -1,5 +1,6 @@
 /** Our side of a comparison, in Node and in a page alike. */
 import { backward } from '../src/engine/backward.ts'
+import '../src/engine/gradients/conv-weight.ts'
 import { type CompileOptions, compile } from '../src/engine/compile.ts'
 import { type Gpu, release } from '../src/engine/gpu.ts'
 import { conv3d } from '../src/engine/ops/conv.ts'

@@ -24,7 +24,7 @@ export interface Sides {
 }
 
 /** @param peers ours first; the others are left out where they have nothing to offer for this work. Nobody starts for nobody. */
-export async function startSides(peers: readonly Peer[], work: Work): Promise<Sides> {
+export async function startSides<W = Work>(peers: readonly Peer<W>[], work: W): Promise<Sides> {
   const started: Side[] = []
   const notTimed: NotTimed[] = []
   const ready: Ready[] = []
@@ -60,7 +60,7 @@ export async function startSides(peers: readonly Peer[], work: Work): Promise<Si
   }
 }
 
-async function attempt(peer: Peer, work: Work): ReturnType<Peer['start']> {
+async function attempt<W>(peer: Peer<W>, work: W): ReturnType<Peer['start']> {
   try {
     return await peer.start(work)
   } catch (error) {

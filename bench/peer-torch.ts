@@ -63,10 +63,10 @@ export async function openTorch(): Promise<Peer> {
   }
 }
 
-type Ask = <T>(request: object | undefined, limit?: number) => Promise<T>
+export type Ask = <T>(request: object | undefined, limit?: number) => Promise<T>
 
 /** One question at a time, each answered by a line; `undefined` only listens. */
-function conversation(child: ChildProcessWithoutNullStreams): Ask {
+export function conversation(child: ChildProcessWithoutNullStreams): Ask {
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)))
   child.stdin.on('error', () => undefined)

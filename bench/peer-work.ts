@@ -38,12 +38,12 @@ export interface Refusal {
 }
 
 /** A library. Several sides where it has several ways to do the same work. */
-export interface Peer {
+export interface Peer<W = Work> {
   readonly name: string
   readonly version: string
   /** Whether it is asked at all; e.g. a library for inference has no gradients. */
-  does(work: Work): boolean
-  start(work: Work): Promise<readonly (Side | Refusal)[]>
+  does(work: W): boolean
+  start(work: W): Promise<readonly (Side | Refusal)[]>
   close(): void | Promise<void>
 }
 

@@ -1,5 +1,6 @@
 /** What is measured: each hot kernel of training and explaining, at the layers of the network. */
 import { backward } from '../src/engine/backward.ts'
+import '../src/engine/gradients/conv-weight.ts'
 import type { CompileOptions } from '../src/engine/compile.ts'
 import { conv3d } from '../src/engine/ops/conv.ts'
 import { dense } from '../src/engine/ops/dense.ts'

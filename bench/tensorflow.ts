@@ -28,7 +28,7 @@ interface Backend {
 }
 
 /** Loads TensorFlow.js. It asks `navigator.gpu` for its adapter when it is loaded, so that must be there before. */
-export async function openTensorFlow(): Promise<Peer> {
+export async function openLibrary(): Promise<TensorFlow> {
   const gpu = { requestAdapter: () => requestGpuAdapter() }
   if (!globalThis.navigator) Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true })
   Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true })
@@ -36,7 +36,7 @@ export async function openTensorFlow(): Promise<Peer> {
   await tf.setBackend('webgpu')
   await tf.ready()
   const backend = tf.backend() as unknown as Backend
-  const library: TensorFlow = {
+  return {
     tf,
     name: 'tensorflow.js webgpu',
     // Kernels are collected and submitted some at a time: the last ones may still be waiting.
@@ -48,9 +48,13 @@ export async function openTensorFlow(): Promise<Peer> {
       return backend.device.queue.onSubmittedWorkDone().then(() => undefined)
     },
   }
+}
+
+export async function openTensorFlow(): Promise<Peer> {
+  const library = await openLibrary()
   return {
     name: library.name,
-    version: tf.version_core,
+    version: library.tf.version_core,
     does: () => true,
     async start(work) {
       if (work.kind === 'conv') return [convSide(library, work)]

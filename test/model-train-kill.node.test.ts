@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { uniformStream } from '../src/model/random.ts'
 
 const test = suite('killed training')
+const KILLS = 10
 const child = fileURLToPath(new URL('support/training-child.ts', import.meta.url))
 
 /** Runs the child, and kills it some milliseconds after it has written so many checkpoints. */
@@ -43,12 +44,12 @@ test('kill -9 at random moments, then go on', async () => {
   try {
     const whole = await run(join(folder, 'whole.safetensors'))
     const count = whole.printed.split('checkpoint').length - 1
-    // Two steps an epoch, a checkpoint after each.
-    assert.is(count, 10)
+    // Four steps an epoch, a checkpoint after each.
+    assert.is(count, 40)
     const next = uniformStream(9, 'kills')
     const file = join(folder, 'killed.safetensors')
-    for (let kill = 0; kill < 3; kill++) {
-      const { printed, signal } = await run(file, { checkpoints: 1 + Math.floor(3 * next()), later: 60 * next() })
+    for (let kill = 0; kill < KILLS; kill++) {
+      const { printed, signal } = await run(file, { checkpoints: 1 + Math.floor(3 * next()), later: 25 * next() })
       assert.is(signal, 'SIGKILL', `it ended before kill ${kill + 1}: ${printed}`)
     }
     const ended = await run(file)

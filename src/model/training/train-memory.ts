@@ -24,9 +24,13 @@ export function planTraining(gpu: Gpu, network: Network, options: StepOptions, b
   const settings = { ...options, learningRate: 0, weightDecay: 0, seed: 0, classWeights }
   const shared = makeShared(own, settings, 1)
   const after = sumGraph(own, shared, settings)
-  const graphs: Graph[] = [batchGraph(own, shared, settings, batch), evaluationGraph(own, batch, 1)]
-  if (after) graphs.push(after)
-  const plans = graphs.map(({ outputs, effects }) => planProgram(gpu, outputs, { effects }))
+  const training = [batchGraph(own, shared, settings, batch), ...(after ? [after] : [])]
+  const evaluation = evaluationGraph(own, batch, 1)
+  const graphs: Graph[] = [...training, evaluation]
+  const plans = [
+    ...training.map(({ outputs, effects }) => planProgram(gpu, outputs, { effects, precision: options.precision })),
+    planProgram(gpu, evaluation.outputs, { effects: evaluation.effects }),
+  ]
   const buffers = plans.flatMap(({ temporaries, inputs, fixed, residents }) => [
     ...temporaries.buffers,
     ...[...inputs, ...fixed, ...residents].map(bytesOf),

@@ -12,6 +12,9 @@ export interface EpochReport {
   readonly auc?: number
   /** Of the epoch's last step. */
   readonly learningRate: number
+  /** Where gradients are stored as f16: what the loss is multiplied by on the way back, and steps skipped so far. */
+  readonly lossScale?: number
+  readonly skipped?: number
   /** Time since the training began, that before a resume included. */
   readonly seconds: number
   /** Share of the epoch's steps' time in which the GPU had nothing to do, for want of data. */

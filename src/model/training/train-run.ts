@@ -38,6 +38,8 @@ export interface Trainer {
    * @throws NonFiniteLossError when one is not finite
    */
   losses(epoch: number, steps: number): Promise<Float32Array>
+  /** Where the loss is scaled: by how much now, and how many steps were skipped because it was too much. */
+  scaling(): Promise<{ lossScale: number; skipped: number } | undefined>
   /** Everything on the GPU that the rest of the training depends on, by name. */
   capture(): Promise<Map<string, Weight>>
   /** @throws InputError when something is missing or has another shape */
@@ -70,7 +72,7 @@ export async function makeTrainer(
   prepare: TrainOptions['prepare'],
 ): Promise<Trainer> {
   const { labels } = data
-  const { accumulate, batch, classWeights, seed, epochs, optimizer } = settings
+  const { accumulate, batch, classWeights, seed, epochs, optimizer, precision } = settings
   const { input } = network.description
   const first = planEpoch(labels, settings, 1)
   const steps = first.length
@@ -92,7 +94,7 @@ export async function makeTrainer(
   }
   try {
     for (const { effects } of all) {
-      programs.push(await compile(gpu, {}, { effects, runs: epochs * runs }))
+      programs.push(await compile(gpu, {}, { effects, runs: epochs * runs, precision }))
     }
   } catch (error) {
     destroy()
@@ -184,6 +186,11 @@ export async function makeTrainer(
       const wrong = losses.findIndex((loss) => !Number.isFinite(loss))
       return wrong < 0 ? losses : diagnose(losses[wrong]!, epoch, wrong)
     },
+    async scaling() {
+      if (!shared.scaling) return undefined
+      const { scale, tally } = shared.scaling
+      return { lossScale: (await read(scale))[0]!, skipped: (await read(tally))[1]! }
+    },
     async capture() {
       const saved = new Map<string, Weight>()
       for (const [name, tensor] of state) saved.set(name, { shape: tensor.shape, data: await read(tensor) })
@@ -211,6 +218,10 @@ function stateOf(network: Network, shared: ReturnType<typeof makeShared>): Map<s
     ['counter', shared.counter],
     ['trace', shared.trace],
   ])
+  if (shared.scaling) {
+    state.set('loss scale', shared.scaling.scale)
+    state.set('loss scale tally', shared.scaling.tally)
+  }
   for (const [name, tensor] of networkParameters(network)) state.set(`weight ${name}`, tensor)
   for (const [name, moments] of shared.moments) {
     moments.forEach((tensor, k) => {

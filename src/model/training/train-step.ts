@@ -3,9 +3,11 @@
  * where the optimizer steps after every batch; else programs that sum gradients, and one that steps.
  */
 import { backward, reachable } from '../../engine/backward.ts'
+import '../../engine/gradients/conv-weight.ts'
 import { advance, dropoutSeed } from '../../engine/ops/dropout.ts'
 import { multiply } from '../../engine/ops/elementwise.ts'
 import { crossEntropy } from '../../engine/ops/loss.ts'
+import { type LossScale, lossScale } from '../../engine/ops/loss-scale.ts'
 import {
   accumulate,
   adam,
@@ -22,6 +24,7 @@ import { constant, type Node, parameter, input as placeholder, type Tensor } fro
 import { type BuiltNetwork, buildNetwork, networkParameters } from '../build.ts'
 import type { Network } from '../description.ts'
 import { checkOptimizer, type StepOptions } from './train-options.ts'
+import { scaledGradients } from './train-precision.ts'
 
 /** What all graphs of one training share on the GPU. */
 export interface Shared {
@@ -38,6 +41,8 @@ export interface Shared {
   readonly sums: ReadonlyMap<string, Tensor> | undefined
   /** Where losses are summed. */
   readonly lossSum: Tensor
+  /** Where gradients are stored as f16: the loss's scale, and where overflows are summed. */
+  readonly scaling: (LossScale & { readonly overflowSum: Tensor }) | undefined
 }
 
 export interface GraphSettings extends StepOptions {
@@ -69,7 +74,7 @@ export interface BatchGraph extends StepGraph {
 
 /** @param rows steps of an epoch */
 export function makeShared(network: Network, settings: GraphSettings, rows: number): Shared {
-  const { classWeights, accumulate: count = 1, seed } = settings
+  const { classWeights, accumulate: count = 1, seed, precision } = settings
   const trainable = [...networkParameters(network)].filter(([name]) => !/\.running_(mean|var)$/.test(name))
   const sums =
     count > 1 ? trainable.map(([name, { shape }]) => [name, parameter(shape, undefined, 'sum')] as const) : undefined
@@ -81,6 +86,7 @@ export function makeShared(network: Network, settings: GraphSettings, rows: numb
     trace: parameter([rows], undefined, 'trace'),
     sums: sums && new Map(sums),
     lossSum: parameter([], undefined, 'loss'),
+    scaling: precision === 'f16' ? { ...lossScale(), overflowSum: parameter([], undefined, 'overflows') } : undefined,
   }
 }
 
@@ -98,7 +104,7 @@ export function trainingNetwork(
 
 /** The graph of a batch of some size. */
 export function batchGraph(network: Network, shared: Shared, settings: GraphSettings, batch: number): BatchGraph {
-  const { seed, classWeights, sums, lossSum } = shared
+  const { seed, classWeights, sums, lossSum, scaling } = shared
   const { input, built } = trainingNetwork(network, batch, seed, settings.prepare)
   const labels = placeholder([batch], 'labels', 'u32')
   const scale = placeholder([], 'scale')
@@ -107,11 +113,18 @@ export function batchGraph(network: Network, shared: Shared, settings: GraphSett
   const whole = crossEntropy(built.logits, labels, { weights: classWeights, reduction })
   const loss = sums ? multiply(whole, scale) : whole
   const names = [...built.trainable.keys()]
-  const gradients = backward(loss, [...built.trainable.values()])
+  const weights = [...built.trainable.values()]
+  const { gradients, overflow } = scaling
+    ? scaledGradients(loss, weights, scaling)
+    : { gradients: backward(loss, weights), overflow: undefined }
   const own = new Map(names.map((name, k) => [name, gradients[k]!]))
-  const stepped = sums ? undefined : optimise(network, shared, settings, loss, own)
+  const stepped = sums ? undefined : optimise(network, shared, settings, { loss, gradients: own, overflow })
   const summed = sums
-    ? [accumulate(lossSum, loss, start), ...names.map((name) => accumulate(sums.get(name)!, own.get(name)!, start))]
+    ? [
+        accumulate(lossSum, loss, start),
+        ...(overflow ? [accumulate(scaling!.overflowSum, overflow, start)] : []),
+        ...names.map((name) => accumulate(sums.get(name)!, own.get(name)!, start)),
+      ]
     : []
   const effects = [...built.effects, ...summed, ...(stepped?.effects ?? []), advance(seed)]
   return { input, labels, scale, start, steps: stepped?.steps ?? [], effects, outputs: [] }
@@ -119,20 +132,28 @@ export function batchGraph(network: Network, shared: Shared, settings: GraphSett
 
 /** The graph of the step after the last batch, where gradients are summed; undefined elsewhere. */
 export function sumGraph(network: Network, shared: Shared, settings: GraphSettings): StepGraph | undefined {
-  return shared.sums && optimise(network, shared, settings, shared.lossSum, shared.sums)
+  const { sums, lossSum, scaling } = shared
+  return sums && optimise(network, shared, settings, { loss: lossSum, gradients: sums, overflow: scaling?.overflowSum })
+}
+
+/** What the walk back has found; the gradients are those of the scaled loss where it is scaled. */
+interface Found {
+  readonly loss: Tensor
+  readonly gradients: ReadonlyMap<string, Tensor>
+  readonly overflow: Tensor | undefined
 }
 
 function optimise(
   network: Network,
   shared: Shared,
   { optimizer, learningRate, weightDecay }: GraphSettings,
-  loss: Tensor,
-  gradients: ReadonlyMap<string, Tensor>,
+  { loss, gradients, overflow }: Found,
 ): StepGraph {
   const choice = checkOptimizer(optimizer)
   const halt = watch(loss, shared.counter)
   const betas = choice.kind === 'sgd' ? {} : { beta1: choice.beta1, beta2: choice.beta2 }
-  const counter = stepCounter({ ...betas, state: shared.counter })
+  const scaling = overflow && { ...shared.scaling!, overflow }
+  const counter = stepCounter({ ...betas, state: shared.counter, scaling })
   const parameters = networkParameters(network)
   const steps = [...gradients].map(([name, gradient]) => {
     const options = { ...choice, learningRate, weightDecay, counter, state: shared.moments.get(name) }

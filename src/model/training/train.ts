@@ -147,6 +147,7 @@ async function loop(network: Network, { trainer, evaluator, settings, options, i
         auc: evaluation.auc,
       }),
       learningRate: trainer.rate(epoch, trainer.steps - 1),
+      ...(await trainer.scaling()),
       seconds: seconds(),
       waited: scans > 0 ? (trainer.pace.idle() - idle) / taken : 0,
       scansPerSecond: (1000 * scans) / taken,
