@@ -1,0 +1,162 @@
+// conv/rows_pool that also sums, at each winner, the positive products of the convolution:
+//   share[n, m, p] = sum over c, taps of max(x w, 0) at the voxel that won = (sum of x w + sum of |x| |w|) / 2
+// Operands and constants are those of conv/rows_pool, so both sums ride on the same loads. Precise where the sum of x w is
+// not far below zero: where a ReLU follows, that is every winner that carries relevance.
+//@include common/linear
+//@include pool/padding
+
+//@paste conv/problem
+const STRIDE: vec3u = vec3u(1u);
+const DILATION: vec3u = vec3u(1u);
+const CHANNELS: u32 = 1u;
+const ROWS: u32 = 1u; // (POOL_ROWS - 1) POOL_STRIDE.y + POOL.y
+const TILE: u32 = 1u; // (POOL_TILE - 1) POOL_STRIDE.z + POOL.z
+const ROWS_IN: u32 = 1u; // rows of x that a tile reads
+const COLUMNS_IN: u32 = 1u;
+const LOW_Y: u32 = 0u; // rows of a tile from LOW_Y to HIGH_Y are never outside x
+const HIGH_Y: u32 = 1u;
+const LOW_Z: u32 = 0u;
+const HIGH_Z: u32 = 1u;
+const POOLED: vec3u = vec3u(1u); // size of y
+const POOL: vec3u = vec3u(1u);
+const POOL_STRIDE: vec3u = vec3u(1u);
+const POOL_FRONT: vec3u = vec3u(0u);
+const PADDED: vec3u = vec3u(1u); // POOL_FRONT + OUT + back padding
+const POOL_ROWS: u32 = 1u; // at most POOLED.y
+const POOL_TILE: u32 = 1u; // at most POOLED.z
+const PARTIAL: u32 = 1u; // 0: no window reaches outside OUT
+const ZERO: u32 = 0u;
+const AGAIN_Y: u32 = 0u; // windows that the last tile makes a second time
+const AGAIN_Z: u32 = 0u;
+const NONE: u32 = 0xffffffffu;
+
+const LISTED: u32 = 0u; // 1: only the tiles in tasks
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> index: array<u32>;
+@group(0) @binding(4) var<storage, read_write> share: array<f32>;
+//@unroll M 0..LISTED
+@group(0) @binding(5) var<storage, read> tasks: array<u32>;
+//@end M
+
+//@slot stage
+fn stage(v: f32, i: u32) -> f32 { return v; }
+//@end
+
+//@slot epilogue
+fn epilogue(v: f32, i: u32) -> f32 { return v; }
+//@end
+
+const BANDS: u32 = (POOLED.y + POOL_ROWS - 1u) / POOL_ROWS;
+const TILES: u32 = (POOLED.z + POOL_TILE - 1u) / POOL_TILE;
+const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
+const PLANE: u32 = IN.x * IN.y * IN.z;
+const END_X: u32 = IN.x;
+const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+const TASKS: u32 = N * GROUPS * BLOCKS * POOLED.x * BANDS * TILES;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  //@paste conv/row_task
+  let tile = task % TILES;
+  let band = task / TILES % BANDS;
+  let px = task / (TILES * BANDS) % POOLED.x;
+  let block = task / (TILES * BANDS * POOLED.x) % BLOCKS;
+  let g = task / (TILES * BANDS * POOLED.x * BLOCKS) % GROUPS;
+  let n = task / (TILES * BANDS * POOLED.x * BLOCKS * GROUPS);
+  let first = block * CHANNELS;
+  let py = min(band * POOL_ROWS, POOLED.y - POOL_ROWS);
+  let pz = min(tile * POOL_TILE, POOLED.z - POOL_TILE);
+  // Of the first convolution row and voxel of the tile; before 0 in front padding.
+  let oy = i32(py * POOL_STRIDE.y) - i32(POOL_FRONT.y);
+  let oz = i32(pz * POOL_STRIDE.z) - i32(POOL_FRONT.z);
+  let corner_y = oy * i32(STRIDE.y) - FRONT.y;
+  let corner_z = oz * i32(STRIDE.z) - FRONT.z;
+  //@paste conv/row_places
+  //@unroll R 0..ROWS
+  let has_row_$(R) = (oy + $(R)i >= 0i) & (oy + $(R)i < i32(OUT.y));
+  //@end R
+  //@unroll J 0..TILE
+  let has_column_$(J) = (oz + $(J)i >= 0i) & (oz + $(J)i < i32(OUT.z));
+  //@end J
+  //@unroll C 0..CHANNELS
+  //@unroll P 0..POOL_ROWS
+  //@unroll Q 0..POOL_TILE
+  var best_$(C)_$(P)_$(Q) = -3.4028234e38;
+  var winner_$(C)_$(P)_$(Q) = NONE;
+  var share_$(C)_$(P)_$(Q) = 0.0;
+  //@end Q
+  //@end P
+  //@end C
+  for (var a = 0u; a < POOL.x; a++) {
+    let plane_out = i32(px * POOL_STRIDE.x + a) - i32(POOL_FRONT.x);
+    if ((plane_out < 0i) | (plane_out >= i32(OUT.x))) { continue; }
+    let ox = u32(plane_out);
+    //@paste conv/row_begin
+    //@paste lrp/part_begin
+    for (var c = 0u; c < CI; c++) {
+      let channel = ((n * GROUPS + g) * CI + c) * PLANE;
+      let weight_c = c * W_IN;
+      for (var tx = tx_first; tx < tx_end; tx++) {
+        let plane = channel + u32(corner_x + i32(tx * DILATION.x)) * (IN.y * IN.z);
+        //@paste conv/row_loads
+        //@paste conv/row_sums
+        //@paste lrp/magnitude_sums
+      }
+    }
+    let here = u32((plane_out * i32(OUT.y) + oy) * i32(OUT.z) + oz);
+    //@unroll C 0..CHANNELS
+    //@unroll P 0..POOL_ROWS
+    //@unroll Q 0..POOL_TILE
+    {
+      let best_0 = best_$(C)_$(P)_$(Q);
+      let winner_0 = winner_$(C)_$(P)_$(Q);
+      let share_0 = share_$(C)_$(P)_$(Q);
+      //@unroll B 0..POOL.y
+      //@unroll E 0..POOL.z
+      let v_$(B * POOL.z + E) = a_$(C)_$(P * POOL_STRIDE.y + B)_$(Q * POOL_STRIDE.z + E);
+      let wins_$(B * POOL.z + E) = ((v_$(B * POOL.z + E) > best_$(B * POOL.z + E)) | is_nan(v_$(B * POOL.z + E)))
+      //@unroll M 0..PARTIAL
+        & has_row_$(P * POOL_STRIDE.y + B) & has_column_$(Q * POOL_STRIDE.z + E)
+      //@end M
+      ;
+      let best_$(B * POOL.z + E + 1) = select(best_$(B * POOL.z + E), v_$(B * POOL.z + E), wins_$(B * POOL.z + E));
+      let winner_$(B * POOL.z + E + 1) = select(winner_$(B * POOL.z + E), here + $((P * POOL_STRIDE.y + B) * OUT.z + Q * POOL_STRIDE.z + E)u, wins_$(B * POOL.z + E));
+      let share_$(B * POOL.z + E + 1) = select(share_$(B * POOL.z + E), p_$(C)_$(P * POOL_STRIDE.y + B)_$(Q * POOL_STRIDE.z + E), wins_$(B * POOL.z + E));
+      //@end E
+      //@end B
+      share_$(C)_$(P)_$(Q) = share_$(POOL.y * POOL.z);
+      best_$(C)_$(P)_$(Q) = best_$(POOL.y * POOL.z);
+      winner_$(C)_$(P)_$(Q) = winner_$(POOL.y * POOL.z);
+    }
+    //@end Q
+    //@end P
+    //@end C
+  }
+  //@unroll C 0..CHANNELS
+  if (first + $(C)u < CO) {
+    let base = ((((n * GROUPS + g) * CO + first + $(C)u) * POOLED.x + px) * POOLED.y + py) * POOLED.z + pz;
+    //@unroll P 0..AGAIN_Y
+    if (band + 1u < BANDS) {
+      //@paste lrp/part_store
+    }
+    //@end P
+    //@unroll P AGAIN_Y..POOL_ROWS
+    //@paste lrp/part_store
+    //@end P
+  }
+  //@end C
+}
+
+fn store(best: f32, winner: u32, magnitude: f32, i: u32, window: vec3u) {
+  let value = stage(best, i);
+  var by_padding = false;
+  //@unroll M 0..ZERO
+  by_padding = padding_wins(value, window * POOL_STRIDE, window * POOL_STRIDE + POOL, POOL_FRONT, OUT, PADDED);
+  //@end M
+  y[i] = epilogue(select(value, 0.0, by_padding), i);
+  share[i] = 0.5 * (best + magnitude);
+  index[i] = select(winner, NONE, by_padding);
+}
