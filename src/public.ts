@@ -4,6 +4,9 @@ export { backward, type RuleBook } from './engine/backward.ts'
 export { type Ceilings, measureCeilings } from './engine/ceilings.ts'
 export { compile } from './engine/compile.ts'
 export { type Cost, type CostRow, costTable, predict as predictCost, type Roofline, totalCost } from './engine/cost.ts'
+
+import './engine/gradients/conv-weight.ts'
+
 export { GpuError, type GpuErrorKind, ShapeError } from './engine/errors.ts'
 export { closeGpu, type Gpu, type OpenOptions, openGpu, release } from './engine/gpu.ts'
 export { gaussianBlur } from './engine/ops/blur.ts'
@@ -25,12 +28,13 @@ export {
   subtract,
   tanh,
 } from './engine/ops/elementwise.ts'
-export { crossEntropy, select } from './engine/ops/loss.ts'
+export { crossEntropy } from './engine/ops/loss.ts'
 export { batchNorm, batchNormTraining, instanceNorm } from './engine/ops/norm.ts'
 export { adam, sgd, stepCounter } from './engine/ops/optimizer.ts'
 export { avgPool3d, globalAvgPool, globalMaxPool, maxPool3d } from './engine/ops/pool.ts'
 export { mean, sum } from './engine/ops/reduce.ts'
 export { resample3d } from './engine/ops/resample.ts'
+export { select } from './engine/ops/select.ts'
 export { concat, flatten, flip, pad, reshape, slice, transpose } from './engine/ops/shape.ts'
 export { logSoftmax, softmax } from './engine/ops/softmax.ts'
 export { type CompileOptions, type MemoryReport, planProgram } from './engine/plan.ts'
@@ -38,7 +42,8 @@ export { closePlatform, requestGpuAdapter } from './engine/platform.ts'
 export type { Program } from './engine/program.ts'
 export { constant, input, parameter, type Shape, state, type Tensor } from './engine/tensor.ts'
 export { type TuneOptions, type TuneReport, tune } from './engine/tune.ts'
-export { type Explanation, explainGroup, explainScan, explainScans } from './explain/explain.ts'
+export { type Explanation, explainGroup, explainScan, explainScans, prepareScan } from './explain/explain.ts'
+export { type ExplainOptions, type Explanations, explain } from './explain/explain-method.ts'
 export {
   type Lambdas,
   type MaskInput,
@@ -52,6 +57,8 @@ export {
   planMask,
   planMasks,
 } from './explain/mask.ts'
+export type { AnyMethod, Attribution, Explainer, MakeOptions, Method, MethodInput } from './explain/method.ts'
+export { type MethodChoice, methodByName, methods, parseMethods } from './explain/methods.ts'
 export { classify, makePredictor, type Prediction, type Predictor, type PredictorOptions } from './explain/predict.ts'
 export { InputError } from './io/errors.ts'
 export { encodePng, type MontageOptions, montage } from './io/montage.ts'
@@ -75,6 +82,8 @@ export {
 export { type BuiltNetwork, buildNetwork, networkParameters } from './model/build.ts'
 export { type Network, type NetworkDescription, validateDescription, withRecipe } from './model/description.ts'
 export { type ImportOptions, type LoadOptions, loadNetwork, saveNetwork } from './model/formats/format.ts'
+export type { OnnxArray } from './model/formats/onnx.ts'
+export { type OnnxResult, type RunOnnxOptions, readOnnxArray, runOnnx } from './model/formats/onnx-run.ts'
 export {
   applyRecipe,
   builtinRecipes,
@@ -84,6 +93,9 @@ export {
   type Recipe,
   readRecipe,
 } from './model/recipe/recipe.ts'
+export { type PreparedInput, prepareInput } from './model/recipe/recipe-input.ts'
+export type { ScanCovariates } from './model/recipe/residual.ts'
+export { scoreVoxels } from './model/segmentation.ts'
 export { summarise } from './model/summary.ts'
 export {
   type EpochReport,

@@ -145,10 +145,12 @@ test('tables that cannot be trained on', async () => {
     const path = await place.file(name, new TextEncoder().encode(text))
     return voxplain('train', path, '--out', await place.file('maps/net.safetensors'))
   }
-  assertRefused(await table('a.tsv', 'participant_id\tdiagnosis\nsub-1\tCN\n'), 2, 'a.tsv', 'no column "path"')
-  assertRefused(await table('b.tsv', 'diagnosis\tpath\nCN\tgood.nii.gz\n'), 2, 'b.tsv', 'fewer than two classes')
-  assertRefused(await table('c.tsv', 'diagnosis\tpath\nCN\tgood.nii.gz\nAD\tx.nii\n'), 2, 'x.nii does not exist')
-  assertRefused(await table('d.tsv', 'diagnosis\tpath\nCN\tgood.nii.gz\nAD\tgood.nii.gz\n'), 2, 'too few')
+  const head = 'participant_id\tdiagnosis\tpath\n'
+  const people = (...rows: string[]) => head + rows.map((row, n) => `sub-${n}\t${row}\n`).join('')
+  assertRefused(await table('a.tsv', 'participant_id\tdiagnosis\nsub-1\tCN\n'), 2, 'a.tsv', 'none of the columns path')
+  assertRefused(await table('b.tsv', people('CN\tgood.nii.gz')), 2, 'b.tsv', 'class')
+  assertRefused(await table('c.tsv', people('CN\tgood.nii.gz', 'AD\tx.nii')), 2, 'c.tsv', 'x.nii')
+  assertRefused(await table('d.tsv', people('CN\tgood.nii.gz', 'AD\tgood.nii.gz')), 2, 'd.tsv', 'good.nii.gz')
 })
 
 test('a GPU that fails: what was done stays, the rest is not tried, one line says so', async () => {

@@ -108,6 +108,44 @@ test('a group fed several scans at a time has the bits of one at a time', async 
   assert.is(one.after.length, scans.length)
 })
 
+test('steps that compute only what a mask within tissue changes have the bits of steps that compute everything', async () => {
+  const gpu = await testGpu()
+  const [d, h, w] = [18, 14, 20]
+  const wide = initialise(posterCnn({ inputShape: [1, d, h, w], channels: [4, 6] }), 3)
+  /** A small head somewhere in the volume. */
+  const head = (seed: number, [z, y, x]: readonly [number, number, number]) =>
+    values(d * h * w, seed).map((v, i) => {
+      const at = [Math.floor(i / (h * w)) - z, (Math.floor(i / w) % h) - y, (i % w) - x]
+      return Math.hypot(...at) < 4 ? 0.5 + 0.4 * v : 0
+    })
+  const heads = [head(1, [5, 5, 6]), head(2, [6, 5, 6]), head(3, [12, 8, 14])]
+  const options = { ...base, jitter: 0, target: 1 }
+  // What is replaced by zero where it is zero is left alone, but the program cannot know.
+  const everywhere = (tissue: Float32Array) => ({
+    ...options,
+    within: 'volume' as const,
+    fill: 'mean' as const,
+    reference: tissue,
+  })
+  const tissue = (of: readonly Float32Array[]) => of[0]!.map((_, i) => (of.some((one) => one[i] !== 0) ? 1 : 0))
+  const same = (a: MaskResult, b: MaskResult) => assertSame([a], [{ ...b, settings: a.settings }])
+  for (const one of heads) {
+    same(await optimiseMask(gpu, wide, [one], options), await optimiseMask(gpu, wide, [one], everywhere(tissue([one]))))
+  }
+  // One program for several scans after each other, whose tissue lies elsewhere.
+  const alone = await Promise.all(heads.map((one) => optimiseMask(gpu, wide, [one], options)))
+  for (const batch of [1, 2]) {
+    const list = heads.map((tensor, k) => ({ name: `head ${k}`, tensor }))
+    assertSame(await all(list, { ...options, batch }, wide), alone)
+  }
+  const groups = await Promise.all([1, 2, 3].map((batch) => optimiseMask(gpu, wide, heads, { ...options, batch })))
+  for (const group of groups.slice(1)) assertSame([group], [groups[0]!])
+  // A group of scans with one and the same tissue, against everything.
+  const pair = [heads[0]!, heads[0]!.map((v) => v * 0.8)]
+  const shared = await optimiseMask(gpu, wide, pair, { ...options, batch: 1 })
+  same(shared, await optimiseMask(gpu, wide, pair, { ...everywhere(tissue(pair)), batch: 2 }))
+})
+
 test('blurred replacements and spacings are those of each scan', async () => {
   const gpu = await testGpu()
   const options: MaskOptions = { ...base, fill: 'blur' }

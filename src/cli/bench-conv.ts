@@ -1,6 +1,7 @@
 /** voxplain bench conv3d: one convolution of any shape, its passes and the variants of each. */
 import { type Command, Option } from 'commander'
 import { backward } from '../engine/backward.ts'
+import '../engine/gradients/conv-weight.ts'
 import { conv3d, convGeometry } from '../engine/ops/conv.ts'
 import { formatShape, input, parameter, sizeOf, type Tensor } from '../engine/tensor.ts'
 import { InputError } from '../io/errors.ts'

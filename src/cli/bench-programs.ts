@@ -1,5 +1,6 @@
 /** One step of what people wait for, as a graph: a mask step, a prediction, a training step. */
 import { backward } from '../engine/backward.ts'
+import '../engine/gradients/conv-weight.ts'
 import type { CompileOptions } from '../engine/compile.ts'
 import { advance, dropoutSeed } from '../engine/ops/dropout.ts'
 import { crossEntropy } from '../engine/ops/loss.ts'
@@ -12,6 +13,7 @@ import { resetMasks, startMasks } from '../explain/mask-state.ts'
 import { buildNetwork } from '../model/build.ts'
 import { classCount, type Network } from '../model/description.ts'
 import { uniformStream } from '../model/random.ts'
+import { brainTemplate, gridOf } from '../phantom/brain.ts'
 
 export interface Step {
   readonly outputs: Readonly<Record<string, Tensor>>
@@ -27,12 +29,13 @@ const STEPS = 4096
 function maskStep(network: Network, batch: number): Step {
   const settings = maskSettings({ iterations: STEPS, tolerance: 0 }, classCount(network.description))
   const graph = buildGraph(network, settings, batch)
-  const { mask, x, target, probabilities } = graph
+  const { mask, x, target, probabilities, live } = graph
   return {
     outputs: { probabilities },
-    options: { effects: batchEffects(graph), frozen: true },
+    options: { effects: batchEffects(graph), frozen: true, live },
     start(program) {
-      program.write(x, brightness(x.shape))
+      const scans = brains(x.shape)
+      program.write(x, scans)
       program.write(target, new Float32Array(batch))
       const weights = cellWeights(settings, settings, mask)
       program.write(
@@ -40,6 +43,10 @@ function maskStep(network: Network, batch: number): Step {
         Float32Array.from({ length: 2 * batch }, (_, k) => weights[k % 2]!),
       )
       resetMasks(program, mask)
+      // As an optimisation does: once everything, then what the mask within the tissue changes.
+      program.setLive()
+      program.run()
+      program.setLive(Uint8Array.from(scans, (v) => (v === 0 ? 0 : 1)))
       startMasks(program, mask, batch)
     },
   }
@@ -78,6 +85,15 @@ function trainStep(network: Network, batch: number): Step {
       )
     },
   }
+}
+
+/** The phantom's intact brain in a whole field of view, for each of the batch: like a real map, most of it is empty. */
+function brains(shape: readonly number[]): Float32Array {
+  const [batch, , d, h, w] = shape as [number, number, number, number, number]
+  const { data } = brainTemplate(gridOf([w, h, d]))
+  const all = new Float32Array(batch * data.length)
+  for (let k = 0; k < batch; k++) all.set(data, k * data.length)
+  return all
 }
 
 /** Scans of noise in [0, 1). */

@@ -1,19 +1,17 @@
 /** voxplain convert: a network of any readable format as one of ours. */
 import type { Command } from 'commander'
 import { InputError } from '../io/errors.ts'
-import { readFileChecked, writeFileAtomic } from '../io/files.node.ts'
+import { writeFileAtomic } from '../io/files.node.ts'
 import { classCount, type Network, withRecipe } from '../model/description.ts'
-import { type ImportOptions, saveNetwork } from '../model/formats/format.ts'
+import { saveNetwork } from '../model/formats/format.ts'
 import { exportOnnx } from '../model/formats/onnx-export.ts'
 import { summarise } from '../model/summary.ts'
-import { describeRecipe, openNetwork } from './network.ts'
-import { listOption, shapeOption } from './options.ts'
+import { addImportOptions, describeRecipe, type ImportCommandOptions, importOptions, openNetwork } from './network.ts'
+import { listOption } from './options.ts'
 import { requireWritableFile } from './outputs.ts'
 import { makeReporter, type Terminal } from './terminal.ts'
 
-interface Options {
-  inputShape?: number[]
-  layers?: string
+interface Options extends ImportCommandOptions {
   recipe?: string
   classes?: string[]
   json?: boolean
@@ -25,7 +23,7 @@ const WRITERS: Readonly<Record<string, (network: Network) => Uint8Array>> = {
 }
 
 export function addConvert(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  program
+  const command = program
     .command('convert')
     .description('turns a network of any readable format into one of ours, or ONNX')
     .argument(
@@ -33,8 +31,7 @@ export function addConvert(program: Command, terminal: Terminal, finish: (code: 
       'PyTorch .pt, .pth, .pth.tar, .safetensors, a MAPS folder; Keras .h5, .keras; TensorFlow.js model.json; ONNX',
     )
     .argument('<out>', `its ending says the format: ${Object.keys(WRITERS).join(', ')}`)
-    .option('--input-shape <CxDxHxW>', 'what the network takes, where the weights do not tell', shapeOption(4))
-    .option('--layers <file.json>', 'the layers that a state dict belongs to: {"input": [...], "layers": [...]}')
+  addImportOptions(command)
     .option('--recipe <name|file.json>', "how scans become the network's input")
     .option('--classes <names>', "names of the network's outputs, in order, with commas between", listOption)
     .option('--json', 'one JSON document on stdout')
@@ -63,23 +60,6 @@ async function convert(from: string, to: string, options: Options, terminal: Ter
   reporter.document({ from, to, bytes: bytes.length, name, input, parameters, recipe, notes })
   reporter.print(`${to}: network "${name}", input ${input.join(' x ')}, ${parameters.toLocaleString('en')} parameters`)
   reporter.print(`recipe  ${describeRecipe(recipe)}`)
-}
-
-/** What the command line says about a state dict. */
-export async function importOptions({
-  inputShape,
-  layers,
-}: Pick<Options, 'inputShape' | 'layers'>): Promise<ImportOptions> {
-  return { ...(inputShape && { inputShape }), ...(layers !== undefined && { layers: await readLayers(layers) }) }
-}
-
-async function readLayers(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(new TextDecoder().decode(await readFileChecked(path)))
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new InputError(`--layers ${path} is not JSON (${error.message})`)
-    throw error
-  }
 }
 
 function withClasses(network: Network, classes: readonly string[]): Network {

@@ -3,17 +3,17 @@ import { basename, dirname, resolve } from 'node:path'
 import type { Precision } from '../engine/precision.ts'
 import { makePredictor } from '../explain/predict.ts'
 import type { Cohort } from '../io/cohort/cohort.ts'
-import { openCheckedCohort } from '../io/cohort/cohort-check.node.ts'
-import { requireSound } from '../io/cohort/cohort-check.ts'
 import { parseLabelMapping } from '../io/cohort/cohort-labels.ts'
 import { InputError } from '../io/errors.ts'
 import { readFileChecked } from '../io/files.node.ts'
+import type { Network } from '../model/description.ts'
 import { type Contrast, contrastSamples } from '../model/evaluation/contrast.ts'
 import { softmaxOf } from '../model/evaluation/metrics.ts'
 import { classesDescribed, type Predictions, parsePredictions, predictionRow } from '../model/evaluation/predictions.ts'
-import { type CohortCommandOptions, cohortOptions } from './cohort-options.ts'
+import type { CohortCommandOptions } from './cohort-options.ts'
 import { describeGpu, describeMemory, withGpu } from './gpu.ts'
-import { openNetwork, withHint } from './network.ts'
+import { type ImportCommandOptions, importOptions, openNetwork, withHint } from './network.ts'
+import { cohortForNetwork } from './scan-list.ts'
 import { forEachScan, tellAbout } from './scans.ts'
 import type { Reporter } from './terminal.ts'
 
@@ -23,7 +23,7 @@ export interface NamedFile {
   readonly file: string
 }
 
-export interface EvaluateCommandOptions extends CohortCommandOptions {
+export interface EvaluateCommandOptions extends CohortCommandOptions, ImportCommandOptions {
   predictions: NamedFile[]
   cohort: NamedFile[]
   contrast?: Contrast[]
@@ -115,11 +115,13 @@ export async function predictCohorts(
   options: EvaluateCommandOptions,
   reporter: Reporter,
 ): Promise<Inputs> {
-  const loaded = await openNetwork(path, options.recipe)
+  const loaded = await openNetwork(path, options.recipe, await importOptions(options))
   const { classes } = loaded.network.description.recipe
   const classOf = mappedLabels(options.label, classes)
-  const cohorts: { name: string; cohort: Cohort; notes: readonly string[] }[] = []
-  for (const given of files) cohorts.push({ name: nameOf(given), ...(await labelledCohort(given.file, options)) })
+  const cohorts: (LabelledCohort & { name: string })[] = []
+  for (const given of files) {
+    cohorts.push({ name: nameOf(given), ...(await labelledCohort(given.file, loaded.network, options)) })
+  }
   const empty = cohorts.map(({ name, cohort }) => ({
     name,
     predictions: {
@@ -135,11 +137,11 @@ export async function predictCohorts(
       reporter.note(`${describeMemory(predictor.memory)} on ${gpu.name}`)
       const sets: NamedPredictions[] = []
       let failed = false
-      for (const { name, cohort } of cohorts) {
+      for (const { name, cohort, covariates } of cohorts) {
         const bar = reporter.progress(name)
         const scans = cohort.rows.map(({ scan }) => scan!)
         const outcomes = await forEachScan(scans, reporter, async (scan, file, index) => {
-          const prediction = await withHint(loaded, scan, () => predictor.predict(scan))
+          const prediction = await withHint(loaded, scan, () => predictor.predict(scan, covariates(index)))
           tellAbout(file, prediction, reporter)
           bar.update(index + 1, scans.length)
           // In float64, where a probability reaches 1 much later than in the network's float32.
@@ -163,16 +165,18 @@ export async function predictCohorts(
   })
 }
 
+type LabelledCohort = Awaited<ReturnType<typeof cohortForNetwork>>
+
 /** @throws InputError for a table without labels, or with problems */
-async function labelledCohort(file: string, options: EvaluateCommandOptions) {
-  // Labels that are no class may take part in a contrast, so they are no fault here.
-  const { cohort, report } = await openCheckedCohort(file, { ...cohortOptions(options), unlabelled: true })
-  if (cohort.labelColumn === undefined) {
-    const columns = cohort.columns.join(', ')
-    throw new InputError(`${file} has no column of labels (it has ${columns}); name it with --label-column`)
-  }
-  requireSound(cohort, report)
-  return { cohort, notes: report.notes }
+async function labelledCohort(
+  file: string,
+  network: Network,
+  options: EvaluateCommandOptions,
+): Promise<LabelledCohort> {
+  const found = await cohortForNetwork(file, network, options)
+  if (found.cohort.labelColumn !== undefined) return found
+  const columns = found.cohort.columns.join(', ')
+  throw new InputError(`${file} has no column of labels (it has ${columns}); name it with --label-column`)
 }
 
 function rowOf({ participant, session, givenLabel }: Cohort['rows'][number]) {

@@ -15,6 +15,7 @@ import {
 } from './evaluate-inputs.ts'
 import { contrastTable, evaluationFiles, type NamedEvaluation } from './evaluate-output.ts'
 import { versions } from './gpu.ts'
+import { addImportOptions } from './network.ts'
 import { bytesOption, integerOption, numberOption, seedOption } from './options.ts'
 import { requireWritable, writeTogether } from './outputs.ts'
 import { formatTable, makeReporter, type Reporter, type Terminal } from './terminal.ts'
@@ -34,7 +35,7 @@ export function addEvaluate(program: Command, terminal: Terminal, finish: (code:
   const command = program
     .command('evaluate')
     .description('AUC, balanced accuracy and more of a network on cohorts, with intervals and ROC curves')
-    .argument('[network]', 'voxplain .safetensors or Keras .h5, .hdf5')
+    .argument('[network]', '.safetensors, ONNX, PyTorch, Keras, TensorFlow.js, or a MAPS folder')
     .argument('[cohort]', 'table of labelled scans (see voxplain cohort)')
     .addOption(many('--cohort <name=table>', 'a further cohort and what to call it; may come several times'))
     .addOption(many('--predictions <[name=]table>', 'evaluate these predictions instead; may come several times'))
@@ -44,7 +45,7 @@ export function addEvaluate(program: Command, terminal: Terminal, finish: (code:
       contrasts,
     )
     .option('--out <folder>', 'for tables, predictions and pictures')
-  addCohortOptions(command)
+  addCohortOptions(addImportOptions(command))
     .addOption(new Option('--draws <count>', 'of the bootstrap').default(2000).argParser(integerOption(100, 1e6)))
     .addOption(
       new Option('--level <share>', 'confidence of intervals').default(0.95).argParser(numberOption(0.5, 0.999)),

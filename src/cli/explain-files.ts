@@ -1,90 +1,105 @@
 /** What explain writes for one map: the volume, the record of what was done, the picture. */
+import { unlink } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { Explanation } from '../explain/explain.ts'
+import type { MethodChoice } from '../explain/methods.ts'
+import type { PostprocessOptions } from '../explain/postprocess/postprocess.ts'
 import { encodePng, montage } from '../io/montage.ts'
 import { type NiftiVolume, writeVolume } from '../io/nifti.ts'
+import type { ScanCovariates } from '../model/recipe/residual.ts'
+import { MAP_ENDINGS } from './explain-keep.ts'
+import { polish } from './explain-polish.ts'
 import { formatJson } from './json.ts'
 import type { LoadedNetwork } from './network.ts'
+import { writeTogether } from './outputs.ts'
 
+/** What is the same for all maps of one run. */
 export interface About {
   /** File of the network. */
   readonly network: string
   readonly loaded: LoadedNetwork
-  readonly method: 'mask'
-  /** File of the image that replaces masked voxels, where one was given. */
-  readonly reference: string | undefined
-  /** Files that were explained. */
-  readonly scans: readonly string[]
-  /** Files of a group that could not be. */
-  readonly failed: readonly { readonly scan: string; readonly error: string }[]
   readonly adapter: string
   readonly software: boolean
   readonly versions: Readonly<Record<string, string>>
 }
 
+/** One map, ready to be written. */
+export interface MapToWrite {
+  /** Path of the files without an ending. */
+  readonly stem: string
+  readonly choice: MethodChoice
+  /** Hash of all that the map depends on. */
+  readonly key: string
+  readonly polish: PostprocessOptions | undefined
+  /** Class, by index. */
+  readonly target: number
+  readonly map: NiftiVolume
+  /** Scan behind the map in the picture. */
+  readonly background: NiftiVolume
+  /** The scans that it is of. */
+  readonly scans: readonly string[]
+  readonly covariates: readonly ScanCovariates[]
+  readonly nonFinite: number
+  readonly notes: readonly string[]
+  /** What the method has to say, for the record. */
+  readonly details: Readonly<Record<string, unknown>>
+  /** How the class fared, for people: P(AD) 0.9810 -> 0.0412. */
+  readonly change: string
+  /** The rest of the line that is printed. */
+  readonly summary: string
+}
+
+/** Files of one map, and their record. */
+export interface Written {
+  readonly files: readonly string[]
+  readonly report: object
+}
+
 /**
- * The three files as bytes, nothing written yet. The record comes last: where there is one, the others are there too. The
- * volume is compressed on another thread, so that this one can keep the GPU busy meanwhile.
- * @param background scan behind the map in the picture
- * @param stem path of the files without `_desc-mask_relevance` and the ending
+ * Writes the three files, each as a whole, the record last: where there is one, the others are there too. The volume is
+ * compressed on another thread, so that this one can keep the GPU busy meanwhile.
+ * @returns what was written, and a line about it
  */
-export async function explanationFiles(
-  background: NiftiVolume,
-  { map, result, nonFinite, notes }: Explanation<NiftiVolume>,
-  about: About,
-  stem: string,
-) {
-  const path = (ending: string) => `${stem}_desc-${about.method}_relevance${ending}`
+export async function writeMap(made: MapToWrite, about: About): Promise<Written & { readonly line: string }> {
+  const { choice, target, change, stem } = made
+  const { map, record } = polish(made.map, made.polish)
+  const { method } = choice
   const { description } = about.loaded.network
   const { classes } = description.recipe
-  const name = classes[result.target]!
-  const mean = (all: readonly ArrayLike<number>[]) => all.reduce((sum, p) => sum + p[result.target]!, 0) / all.length
-  const score = { before: mean(result.before), after: mean(result.after) }
-  const byClass = (p: ArrayLike<number>) => Object.fromEntries(classes.map((c, k) => [c, p[k]]))
+  const name = classes[target]!
   const report = {
-    method: about.method,
-    map: basename(path('.nii.gz')),
+    method: method.name,
+    map: `${basename(stem)}.nii.gz`,
     network: { file: about.network, name: description.name, input: description.input, recipe: description.recipe },
-    target: { index: result.target, name },
-    options: { ...result.settings, reference: about.reference ?? null },
-    probability: score,
-    scans: about.scans.map((scan, k) => ({
-      scan,
-      before: byClass(result.before[k]!),
-      after: byClass(result.after[k]!),
-    })),
-    failed: about.failed,
-    masked: result.masked,
-    iterations: result.iterations,
-    converged: result.converged,
-    trace: result.trace,
-    nonFinite,
-    notes: [...about.loaded.notes, ...notes],
-    gpuBytes: result.gpuBytes,
-    seconds: result.seconds,
+    target: { index: target, name },
+    ...made.details,
+    ...(record && { postprocess: record }),
+    nonFinite: made.nonFinite,
+    notes: [...about.loaded.notes, ...made.notes],
+    ...(made.covariates.some((one) => Object.keys(one).length > 0) && { covariates: made.covariates }),
     adapter: about.adapter,
     software: about.software,
     versions: about.versions,
+    key: made.key,
   }
-  const change = `P(${name}) ${score.before.toFixed(4)} -> ${score.after.toFixed(4)}`
-  const percent = `${(100 * result.masked).toFixed(2)} % masked`
-  const who = about.scans.length > 1 ? `group of ${about.scans.length}` : basename(about.scans[0]!)
-  const picture = montage(background, map, {
-    title: `${who}: ${change}`,
-    label: `relevance for ${name} (1 - mask)`,
-    max: 1,
+  const who = made.scans.length > 1 ? `group of ${made.scans.length}` : basename(made.scans[0]!)
+  const isMask = method.name === 'mask'
+  const { part = 'both' } = made.polish ?? {}
+  const signed = method.signed && part === 'both'
+  const label = signed ? `for (+) or against (-) ${name}` : `${part === 'negative' ? 'against' : 'for'} ${name}`
+  const picture = montage(made.background, map, {
+    title: `${who}: ${isMask ? '' : `${method.title}, `}${change}`,
+    label: isMask ? `relevance ${label} (1 - mask)` : label,
+    signed,
+    ...(isMask && !made.polish && { max: 1 }),
   })
-  const steps = `${result.iterations} steps${result.converged ? '' : ' (not converged)'}`
-  const volume = await promisify(gzip)(writeVolume(map, { description: `voxplain ${about.method} ${name}` }))
-  return {
-    files: [
-      { path: path('.nii.gz'), bytes: volume },
-      { path: path('.png'), bytes: encodePng(picture) },
-      { path: path('.json'), bytes: formatJson(report) },
-    ],
-    report,
-    summary: `${change}, ${percent}, ${steps}, ${result.seconds.toFixed(1)} s`,
-  }
+  const volume = await promisify(gzip)(writeVolume(map, { description: `voxplain ${method.name} ${name}` }))
+  const bytes = [volume, encodePng(picture), formatJson(report)]
+  const files = MAP_ENDINGS.map((ending, n) => ({ path: stem + ending, bytes: bytes[n]! }))
+  // A record of an earlier run must not stand beside a newer volume, even if this is the last that happens.
+  await unlink(`${stem}.json`).catch(() => undefined)
+  await writeTogether(files)
+  const paths = files.map(({ path }) => path)
+  return { files: paths, report, line: `${paths[0]}: ${change}, ${made.summary}` }
 }

@@ -1,197 +1,245 @@
 /** The work of voxplain explain: scans through the GPU, maps into files, failures told one by one. */
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { GpuError } from '../engine/errors.ts'
-import type { Gpu } from '../engine/gpu.ts'
-import type { MemoryReport } from '../engine/plan.ts'
-import { type Explanation, explanationOf, type PreparedScan, prepareScan } from '../explain/explain.ts'
-import {
-  type Lambdas,
-  type MaskOptions,
-  type MaskProgress,
-  optimiseMask,
-  optimiseMasks,
-  planMask,
-  planMasks,
-} from '../explain/mask.ts'
+import { busyBatch } from '../explain/batch.ts'
+import { prepareScan } from '../explain/explain.ts'
+import type { Attribution } from '../explain/method.ts'
+import { regionsOfInput } from '../explain/regions/input-regions.ts'
 import { InputError } from '../io/errors.ts'
-import type { NiftiVolume } from '../io/nifti.ts'
-import { explanationFiles } from './explain-files.ts'
-import { describeGpu, describeMemory } from './gpu.ts'
-import { type LoadedNetwork, withHint } from './network.ts'
-import { writeTogether } from './outputs.ts'
-import type { Progress } from './progress.ts'
-import { forEachScan, type Outcome, readerOf, tellAbout } from './scans.ts'
-import type { Reporter } from './terminal.ts'
-
-/** One pair of lambdas, and what its files are called beside those of the others; empty where it is the only one. */
-export interface Setting extends Lambdas {
-  readonly suffix: string
-}
-
-export interface Task {
-  readonly gpu: Gpu
-  /** File of the network. */
-  readonly path: string
-  readonly loaded: LoadedNetwork
-  readonly method: 'mask'
-  /** File of the mean image. */
-  readonly reference?: string
-  readonly mask: MaskOptions
-  readonly settings: readonly Setting[]
-  readonly scans: readonly string[]
-  /** Names of the files to be written, one a scan. */
-  readonly stems: readonly string[]
-  readonly out: string
-  readonly reporter: Reporter
-}
-
-/** Files of one map, and their record. */
-export interface Written {
-  readonly files: readonly string[]
-  readonly report: object
-}
+import { invertRecipe } from '../model/recipe/recipe.ts'
+import { type Written, writeMap } from './explain-files.ts'
+import { type Job, type LoadedScan, mapsOf, planScan, type Task } from './explain-task.ts'
+import { type Made, openMaskWorker, openWorker, type Worker } from './explain-workers.ts'
+import { describeMemory } from './gpu.ts'
+import { withHint } from './network.ts'
+import { type Outcome, readerOf, tellAbout } from './scans.ts'
+import { formatTable } from './terminal.ts'
 
 /**
- * A mask for every scan and setting. Reading the next scans and writing the last maps goes on beside the GPU's work, and no
- * more than a few scans are in memory.
+ * A map of every scan for every method, class and setting. Each scan is read once. A group of scans is in memory as the
+ * GPU works on it, and the next one, which is read and decompressed meanwhile; maps are written meanwhile, too.
  */
 export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
-  const { gpu, loaded, mask, settings, scans, stems, reporter } = task
-  const { network } = loaded
-  const outcomes: Outcome<Written>[][] = scans.map(() => [])
+  const { scans, reporter, about } = task
+  const { loaded } = about
+  /** What is to be made of each scan, once its digest is known. */
+  const plans: Job[][] = scans.map(() => [])
+  const failures: (string | undefined)[] = scans.map(() => undefined)
   const fail = (index: number, error: string) => {
-    const scan = scans[index]!
-    reporter.warn(error.startsWith(scan) ? error : `${scan}: ${error}`)
-    outcomes[index]!.push({ scan, error })
+    const { path } = scans[index]!
+    reporter.warn(error.startsWith(path) ? error : `${path}: ${error}`)
+    failures[index] = error
   }
-  /** Indices of the scans that could be used, in order. */
-  const usable: number[] = []
-  async function* prepared() {
-    const read = readerOf(scans)
-    for (const index of scans.keys()) {
+  let kept = 0
+  const read = readerOf(
+    scans.map(({ path }) => path),
+    async (index, digest) => {
+      plans[index] = await planScan(task, index, digest)
+      return plans[index]!.some(({ outcome }) => !outcome)
+    },
+  )
+  let next = 0
+  const loadOne = async (): Promise<LoadedScan | undefined> => {
+    while (next < scans.length) {
+      const index = next++
+      const { path, covariates } = scans[index]!
       try {
-        const volume = await read(index)
-        const scan = await withHint(loaded, volume, async () => prepareScan(network, volume))
-        usable.push(index)
-        yield { ...scan, volume, index }
+        const { volume } = await read(index)
+        kept += plans[index]!.filter(({ outcome }) => outcome).length
+        if (!volume) continue
+        const prepared = await withHint(loaded, volume, async () => prepareScan(loaded.network, volume, covariates))
+        const regions = task.atlas && regionsOfInput(loaded.network.description, volume, task.atlas)
+        tellAbout(path, prepared, reporter)
+        return {
+          index,
+          volume,
+          prepared: { ...prepared, regions },
+          jobs: plans[index]!.filter(({ outcome }) => !outcome),
+        }
       } catch (error) {
         if (!(error instanceof InputError)) throw error
         fail(index, error.message)
       }
     }
+    return undefined
   }
-  const label = ({ first, count }: MaskProgress) => {
-    const [from, to] = [first, first + count - 1].map((k) => usable[Math.floor(k / settings.length)]!) as [
-      number,
-      number,
-    ]
-    if (to > from) return `${from + 1} to ${to + 1}/${scans.length}`
-    return `${scans.length > 1 ? `${from + 1}/${scans.length} ` : ''}${basename(scans[from]!)}`
+  const loadGroup = async (size: number): Promise<LoadedScan[]> => {
+    const group: LoadedScan[] = []
+    while (group.length < size) {
+      const scan = await loadOne()
+      if (!scan) break
+      group.push(scan)
+    }
+    return group
   }
+
+  const workers: (Worker | undefined)[] = []
+  let writing: Promise<void> = Promise.resolve()
   try {
-    const source = prepared()
-    const head = await source.next()
-    if (head.done) return outcomes.flat()
-    const spaced = { ...mask, spacing: head.value.spacing }
-    const plan = planMasks(gpu, network, spaced, scans.length * settings.length)
-    tellPlan(task, plan, plan.batch)
-    async function* inputs() {
-      yield head.value!
-      yield* source
-    }
-    const options = { ...mask, lambdas: settings, batch: plan.batch, onProgress: showProgress(reporter, label) }
-    for await (const outcome of optimiseMasks(gpu, network, inputs(), options)) {
-      const { scan } = outcome
-      const setting = settings.find((one) => one === outcome.lambdas)!
-      if ('error' in outcome) {
-        fail(scan.index, outcome.error.message)
-        continue
+    const size = Math.min(scans.length, task.flags.batch ?? busyBatch(task.gpu, loaded.network, scans.length))
+    let group = await loadGroup(size)
+    while (group.length > 0) {
+      const following = loadGroup(size)
+      // Awaited in its turn; until then a failure must not count as unhandled.
+      following.catch(() => undefined)
+      for (const m of task.methods.keys()) {
+        const todo = group.flatMap((scan) => scan.jobs.flatMap((job) => (job.method === m ? [{ scan, job }] : [])))
+        if (todo.length === 0) continue
+        workers[m] ??= await openOne(task, m, todo[0]!.scan, workers)
+        const made = await runWorker(task, workers[m], group, todo)
+        await writing
+        writing = writeAll(task, made, fail)
+        writing.catch(() => undefined)
       }
-      const file = scans[scan.index]!
-      if (setting === settings[0]) tellAbout(file, scan, reporter)
-      const explanation = explanationOf(network, scan.volume, [scan], outcome.result)
-      const stem = stems[scan.index]! + setting.suffix
-      try {
-        const result = await write(task, scan.volume, explanation, { scans: [file], failed: [] }, stem)
-        outcomes[scan.index]!.push({ scan: file, result })
-      } catch (error) {
-        if (!(error instanceof InputError)) throw error
-        fail(scan.index, error.message)
-      }
+      group = await following
     }
+    await writing
   } catch (error) {
+    await writing.catch(() => undefined)
     if (!(error instanceof GpuError)) throw error
-    const left = [...scans.keys()].filter((index) => outcomes[index]!.length === 0)
-    fail(left[0] ?? scans.length - 1, `${error.message}${left.length > 1 ? `; ${left.length - 1} more not tried` : ''}`)
-    for (const index of left.slice(1)) {
-      outcomes[index]!.push({ scan: scans[index]!, error: 'not tried: the GPU failed before' })
+    tellGpuFailure(error, plans, failures, fail)
+  } finally {
+    for (const worker of workers) worker?.destroy()
+  }
+  if (kept > 0) reporter.note(`${kept} maps were there already and are kept; --force makes them anew`)
+  return scans.flatMap(({ path }, index): Outcome<Written>[] => {
+    const made = plans[index]!.flatMap(({ outcome }) => (outcome ? [{ scan: path, ...outcome }] : []))
+    const failure = failures[index]
+    const told = made.some((outcome) => 'error' in outcome)
+    return failure === undefined || told ? made : [...made, { scan: path, error: failure }]
+  })
+}
+
+/** Makes a method ready. @param opened those that are ready already, which hold memory at the same time. */
+async function openOne(
+  task: Task,
+  m: number,
+  { prepared }: LoadedScan,
+  opened: readonly (Worker | undefined)[],
+): Promise<Worker> {
+  const { gpu, about, methods, scans, reporter, flags } = task
+  const { network } = about.loaded
+  const { choice, mask } = methods[m]!
+  const count = scans.length * mapsOf(task, m)
+  // Programs have memory of their own, but share the weights.
+  const used = opened.reduce((sum, worker) => sum + (worker ? worker.memory.temporaries + worker.memory.fixed : 0), 0)
+  const memoryLimit = flags.memoryLimit === undefined ? undefined : Math.max(0, flags.memoryLimit - used)
+  const worker = mask
+    ? openMaskWorker(
+        gpu,
+        network,
+        choice,
+        { ...mask, options: { ...mask.options, memoryLimit } },
+        prepared.spacing,
+        count,
+      )
+    : await openWorker(gpu, network, choice, { ...flags, memoryLimit }, count)
+  const many = worker.batch > 1 ? `, ${worker.batch} maps at a time` : ''
+  const who = methods.length > 1 ? `${choice.name}: ` : ''
+  reporter.note(`${who}${describeMemory(worker.memory)} on ${gpu.name}${many}`)
+  return worker
+}
+
+interface MadeMap {
+  readonly scan: LoadedScan
+  readonly job: Job
+  readonly made: Made | InputError
+}
+
+/** All maps of a group by one method. */
+async function runWorker(
+  { scans, reporter, methods }: Task,
+  worker: Worker,
+  group: readonly LoadedScan[],
+  todo: readonly Omit<MadeMap, 'made'>[],
+): Promise<MadeMap[]> {
+  const [from, to] = [group[0]!.index, group.at(-1)!.index]
+  const place = to > from ? `${from + 1} to ${to + 1}/${scans.length}` : `${from + 1}/${scans.length}`
+  const name = to > from ? '' : ` ${basename(scans[from]!.path)}`
+  const label = scans.length > 1 ? `${place}${name}` : name.trim()
+  const bar = reporter.progress(methods.length > 1 ? `${label} ${worker.choice.name}` : label)
+  const jobs = todo.map(({ scan, job }) => {
+    const { tensor, plain, spacing, regions } = scan.prepared
+    return {
+      input: { tensor, plain, spacing, regions, target: job.target },
+      variant: job.variant,
+      file: scans[scan.index]!.path,
+    }
+  })
+  const made = await worker.run(jobs, (share, detail) => bar.update(share, 1, detail))
+  bar.clear()
+  return todo.map((one, k) => ({ ...one, made: made[k]! }))
+}
+
+/** Writes maps one after the other; what fails is told. */
+async function writeAll(
+  task: Task,
+  made: readonly MadeMap[],
+  fail: (index: number, error: string) => void,
+): Promise<void> {
+  for (const { scan, job, made: one } of made) {
+    try {
+      if (one instanceof InputError) throw one
+      job.outcome = { result: await writeOne(task, scan, job, one) }
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error
+      fail(scan.index, error.message)
+      job.outcome = { error: error.message }
     }
   }
-  return outcomes.flat()
 }
 
-/** One mask for all scans that can be used; the others are told of, and named in the result. */
-export async function explainTogether(task: Task): Promise<Outcome<Written>[]> {
-  const { gpu, loaded, mask, settings, scans, stems, reporter } = task
-  const { network } = loaded
-  let background: NiftiVolume | undefined
-  // Every step needs every scan: all of them stay in memory as the network sees them.
-  const prepared = await forEachScan(scans, reporter, (volume, file) =>
-    withHint(loaded, volume, async () => {
-      const scan = prepareScan(network, volume)
-      tellAbout(file, scan, reporter)
-      background ??= volume
-      return scan
-    }),
+async function writeOne(task: Task, scan: LoadedScan, job: Job, made: Made): Promise<Written> {
+  const { about, methods, scans, reporter } = task
+  const { path, covariates } = scans[scan.index]!
+  const { attribution, change, summary, details } = made
+  const { recipe } = about.loaded.network.description
+  const written = await writeMap(
+    {
+      stem: job.stem,
+      choice: methods[job.method]!.choice,
+      key: job.key,
+      polish: task.polish,
+      target: attribution.target,
+      map: invertRecipe(recipe, attribution.relevance, scan.volume),
+      background: scan.volume,
+      scans: [path],
+      covariates: [covariates],
+      nonFinite: scan.prepared.nonFinite,
+      notes: scan.prepared.notes,
+      details,
+      change,
+      summary,
+    },
+    about,
   )
-  const usable = prepared.flatMap((outcome) => ('result' in outcome ? [outcome] : []))
-  const failed = prepared.flatMap((outcome) => ('error' in outcome ? [outcome] : []))
-  if (!background) return failed
-  const inputs: PreparedScan[] = usable.map(({ result }) => result)
-  const tensors = inputs.map(({ tensor }) => tensor)
-  const used = usable.map(({ scan }) => scan)
-  const spaced = { ...mask, spacing: inputs[0]!.spacing }
-  tellPlan(task, planMask(gpu, network, spaced, tensors.length))
-  const outcomes: Outcome<Written>[] = []
-  for (const { suffix, ...lambdas } of settings) {
-    const onProgress = showProgress(reporter, () => `group of ${tensors.length}`)
-    const result = await optimiseMask(gpu, network, tensors, { ...spaced, ...lambdas, onProgress })
-    const explanation = explanationOf(network, background, inputs, result)
-    const stem = stems[0]! + suffix
-    const written = await write(task, background, explanation, { scans: used, failed }, stem)
-    outcomes.push({ scan: 'group', result: written })
-  }
-  return [...outcomes, ...failed]
+  reporter.print(written.line)
+  for (const line of conservationTable(attribution)) reporter.print(`  ${line}`)
+  return { files: written.files, report: written.report }
 }
 
-/** Says what the GPU will hold, before it does. */
-function tellPlan({ gpu, reporter }: Task, plan: MemoryReport, batch = 1): void {
-  const many = batch > 1 ? `, ${batch} maps at a time` : ''
-  reporter.note(`${describeMemory(plan)} on ${gpu.name}${many}`)
+/** How much relevance arrives at every layer, where the method says so (facts sum:<layer>), as a share of what it begins with. */
+function conservationTable({ facts }: Attribution): string[] {
+  const sums = Object.entries(facts).flatMap(([name, sum]) =>
+    name.startsWith('sum:') ? [{ layer: name.slice(4), sum }] : [],
+  )
+  const start = sums.at(-1)?.sum
+  if (start === undefined) return []
+  const rows = sums.map(({ layer, sum }) => [layer, sum.toPrecision(6), `${((100 * sum) / start).toFixed(2)} %`])
+  return formatTable([['layer', 'sum of relevance', 'of the output'], ...rows], [1, 2])
 }
 
-/** A progress bar; a new one whenever other masks are at work. */
-function showProgress(reporter: Reporter, label: (progress: MaskProgress) => string): MaskOptions['onProgress'] {
-  let bar: Progress | undefined
-  let first = -1
-  return (progress) => {
-    const { iteration, iterations, total, score } = progress
-    if (!bar || first !== progress.first) bar = reporter.progress(label(progress))
-    first = progress.first
-    bar.update(iteration, iterations, `loss ${total.toFixed(4)} score ${score.toFixed(4)}`)
-  }
-}
-
-async function write(
-  { gpu, path, loaded, method, reference, out, reporter }: Task,
-  background: NiftiVolume,
-  explanation: Explanation<NiftiVolume>,
-  sources: { scans: readonly string[]; failed: readonly { scan: string; error: string }[] },
-  stem: string,
-): Promise<Written> {
-  const about = { network: path, loaded, method, reference, ...sources, ...describeGpu(gpu) }
-  const { files, report, summary } = await explanationFiles(background, explanation, about, join(out, stem))
-  await writeTogether(files)
-  reporter.print(`${files[0]!.path}: ${summary}`)
-  return { files: files.map((file) => file.path), report }
+/** When the GPU fails there is no going on: the first scan that is not done has the message, the others are not tried. */
+function tellGpuFailure(
+  { message }: GpuError,
+  plans: readonly (readonly Job[])[],
+  failures: (string | undefined)[],
+  fail: (index: number, error: string) => void,
+): void {
+  const undone = (jobs: readonly Job[], index: number) =>
+    failures[index] === undefined && (jobs.length === 0 || jobs.some(({ outcome }) => !outcome))
+  const left = plans.flatMap((jobs, index) => (undone(jobs, index) ? [index] : []))
+  const [first, ...others] = left.length > 0 ? left : [plans.length - 1]
+  fail(first!, `${message}${others.length > 0 ? `; ${others.length} more not tried` : ''}`)
+  for (const index of others) failures[index] = 'not tried: the GPU failed before'
 }

@@ -8,24 +8,19 @@ import { countNonFinite, readVolume } from '../io/nifti.ts'
 import { voxelSize } from '../io/volume.ts'
 import type { ImportOptions } from '../model/formats/format.ts'
 import { summarise } from '../model/summary.ts'
-import { importOptions } from './convert.ts'
-import { describeRecipe, openNetwork } from './network.ts'
-import { shapeOption } from './options.ts'
+import { addImportOptions, describeRecipe, type ImportCommandOptions, importOptions, openNetwork } from './network.ts'
 import { formatTable, makeReporter, type Reporter, type Terminal } from './terminal.ts'
 
-interface Options {
-  inputShape?: number[]
-  layers?: string
+interface Options extends ImportCommandOptions {
   json?: boolean
 }
 
 export function addInspect(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  program
+  const command = program
     .command('inspect')
     .description("a network's layers, parameters, classes and recipe; or a volume's grid and values")
     .argument('<file>', 'a network (any that convert reads) or a NIfTI volume (.nii, .nii.gz)')
-    .option('--input-shape <CxDxHxW>', 'what the network takes, where the weights do not tell', shapeOption(4))
-    .option('--layers <file.json>', 'the layers that a state dict of PyTorch belongs to')
+  addImportOptions(command)
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  voxplain inspect network.safetensors\n')
     .action(async (file: string, { json, ...options }: Options) => {

@@ -6,13 +6,16 @@ import { InputError } from '../io/errors.ts'
 import { addBench } from './bench.ts'
 import { addCohort } from './cohort.ts'
 import { addConvert } from './convert.ts'
+import { addCv } from './cv.ts'
 import { addDoctor } from './doctor.ts'
 import { addEvaluate } from './evaluate.ts'
 import { addExplain } from './explain.ts'
 import { versions } from './gpu.ts'
 import { addInspect } from './inspect.ts'
+import { addJudge } from './judge.ts'
 import { addPhantom } from './phantom.ts'
 import { addPredict } from './predict.ts'
+import { addSearch } from './search.ts'
 import { oneLine, processTerminal, type Terminal } from './terminal.ts'
 import { addTrain } from './train.ts'
 import { addTune } from './tune.ts'
@@ -63,9 +66,12 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
     addPredict,
     addEvaluate,
     addExplain,
+    addJudge,
     addPhantom,
     addCohort,
     addTrain,
+    addCv,
+    addSearch,
     addBench,
     addTune,
   ])

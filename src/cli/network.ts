@@ -1,4 +1,5 @@
 /** Networks and recipes named on the command line. */
+import type { Command } from 'commander'
 import { InputError } from '../io/errors.ts'
 import { readFileChecked } from '../io/files.node.ts'
 import type { Volume } from '../io/volume.ts'
@@ -6,6 +7,41 @@ import { type Network, withRecipe } from '../model/description.ts'
 import type { ImportOptions } from '../model/formats/format.ts'
 import { readNetwork } from '../model/network-files.node.ts'
 import { builtinRecipes, inputShape, type Recipe, readRecipe } from '../model/recipe/recipe.ts'
+import { shapeOption } from './options.ts'
+
+/** What files of other frameworks may not say themselves. */
+export interface ImportCommandOptions {
+  inputShape?: number[]
+  layers?: string
+  output?: string
+}
+
+/** Adds them to a command that opens networks. */
+export function addImportOptions(command: Command): Command {
+  return command
+    .option('--input-shape <CxDxHxW>', 'what the network takes, where its file leaves that open', shapeOption(4))
+    .option('--layers <file.json>', 'the layers that a state dict belongs to: {"input": [...], "layers": [...]}')
+    .option('--output <name>', 'which output of an ONNX file to take, where it has several')
+}
+
+/** What the command line says about such a file. */
+export async function importOptions({ inputShape, layers, output }: ImportCommandOptions): Promise<ImportOptions> {
+  return {
+    ...(inputShape && { inputShape }),
+    ...(layers !== undefined && { layers: await readJsonFile(layers, '--layers') }),
+    ...(output !== undefined && { output }),
+  }
+}
+
+/** A JSON file that an option names. */
+export async function readJsonFile(path: string, option: string): Promise<unknown> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await readFileChecked(path)))
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new InputError(`${option} ${path} is not JSON (${error.message})`)
+    throw error
+  }
+}
 
 export interface LoadedNetwork {
   readonly network: Network
@@ -18,7 +54,7 @@ export interface LoadedNetwork {
 /**
  * A network from a file (or a folder: see readNetwork), with the recipe the user named.
  * @param recipe a known recipe's name or the path of a JSON file; undefined: the network's own
- * @param options what state dicts of PyTorch do not say
+ * @param options what files of other frameworks do not say (see importOptions)
  * @throws InputError naming the file that is missing or not usable, or the recipe that does not exist
  */
 export async function openNetwork(path: string, recipe?: string, options: ImportOptions = {}): Promise<LoadedNetwork> {

@@ -10,25 +10,6 @@ export function stemOf(path: string): string {
 }
 
 /**
- * The stems of scans whose results go to one folder.
- * @throws InputError when two would write over each other
- */
-export function distinctStems(paths: readonly string[]): string[] {
-  const first = new Map<string, string>()
-  return paths.map((path) => {
-    const stem = stemOf(path)
-    const other = first.get(stem)
-    if (other !== undefined) {
-      throw new InputError(
-        `${other} and ${path} would both be written as ${stem}_*; run them apart, with another --out folder each`,
-      )
-    }
-    first.set(stem, path)
-    return stem
-  })
-}
-
-/**
  * Makes a folder if it is missing, and finds out whether files can be made in it. What the permissions say is not
  * enough: a disk may be read-only, and the superuser passes them all.
  * @throws InputError when not

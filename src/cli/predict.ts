@@ -4,41 +4,52 @@ import { type Command, Option } from 'commander'
 import type { Precision } from '../engine/precision.ts'
 import { makePredictor } from '../explain/predict.ts'
 import { argmax } from '../model/evaluation/metrics.ts'
+import type { CohortCommandOptions } from './cohort-options.ts'
 import { describeGpu, describeMemory, withGpu } from './gpu.ts'
-import { openNetwork, withHint } from './network.ts'
+import { addImportOptions, type ImportCommandOptions, importOptions, openNetwork, withHint } from './network.ts'
 import { bytesOption } from './options.ts'
-import { exitCode, forEachScan, requireFiles, tellAbout } from './scans.ts'
+import { addScanOptions, listScans, personOf } from './scan-list.ts'
+import { exitCode, forEachScan, tellAbout } from './scans.ts'
 import { formatTable, makeReporter, type Terminal } from './terminal.ts'
 
-interface Options {
+interface Options extends CohortCommandOptions, ImportCommandOptions {
   recipe?: string
   memoryLimit?: number
   precision: Precision
   json?: boolean
 }
 
+const EXAMPLES = `
+Examples:
+  voxplain predict network.safetensors sub-*/anat/*_probseg.nii.gz
+  voxplain predict network.safetensors sub-01_gm.nii.gz --covariates age=71,sex=F,tiv=1450
+  voxplain predict network.safetensors adni/participants.tsv --json
+`
+
 export function addPredict(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  program
+  const command = program
     .command('predict')
     .description('class probabilities and logits of scans')
     .argument('<network>', '.safetensors, ONNX, PyTorch, Keras, TensorFlow.js, or a MAPS folder')
-    .argument('<scans...>', 'NIfTI volumes, .nii or .nii.gz')
+    .argument('<scans...>', 'NIfTI volumes, .nii or .nii.gz, or one table of a cohort, .tsv or .csv')
+  addScanOptions(addImportOptions(command))
     .option('--recipe <name|file.json>', "how scans become the network's input; default: the network's own")
     .option('--memory-limit <bytes>', 'refuse to use more GPU memory, e.g. 800MB', bytesOption)
     .addOption(new Option('--precision <type>', 'of stored intermediate values').choices(['f32', 'f16']).default('f32'))
     .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', '\nExample:\n  voxplain predict network.safetensors sub-*/anat/*_probseg.nii.gz\n')
+    .addHelpText('after', EXAMPLES)
     .action(async (network: string, scans: string[], options: Options) => {
       finish(await predict(network, scans, options, terminal))
     })
 }
 
-async function predict(path: string, scans: string[], options: Options, terminal: Terminal): Promise<number> {
+async function predict(path: string, paths: string[], options: Options, terminal: Terminal): Promise<number> {
   const reporter = makeReporter(terminal, options.json ?? false)
-  const loaded = await openNetwork(path, options.recipe)
-  await requireFiles(scans)
-  for (const note of loaded.notes) reporter.note(note)
+  const loaded = await openNetwork(path, options.recipe, await importOptions(options))
   const { network } = loaded
+  const { scans: listed, notes } = await listScans(paths, network, options)
+  const scans = listed.map((one) => one.path)
+  for (const note of [...loaded.notes, ...notes]) reporter.note(note)
   const { classes } = network.description.recipe
   return withGpu(async (gpu) => {
     const predictor = await makePredictor(gpu, network, options)
@@ -53,8 +64,9 @@ async function predict(path: string, scans: string[], options: Options, terminal
           'logits',
         ),
       )
-      const outcomes = await forEachScan(scans, reporter, async (scan, file) => {
-        const prediction = await withHint(loaded, scan, () => predictor.predict(scan))
+      const outcomes = await forEachScan(scans, reporter, async (scan, file, index) => {
+        const { covariates } = listed[index]!
+        const prediction = await withHint(loaded, scan, () => predictor.predict(scan, covariates))
         tellAbout(file, prediction, reporter)
         const { probabilities, logits } = prediction
         const predicted = classes[argmax(probabilities)]!
@@ -65,8 +77,12 @@ async function predict(path: string, scans: string[], options: Options, terminal
       reporter.document({
         network: { file: path, name: network.description.name, recipe: network.description.recipe.name },
         classes,
-        scans: outcomes.map((o) => ('result' in o ? { scan: o.scan, ...o.result } : o)),
-        notes: loaded.notes,
+        scans: outcomes.map((o, n) => ({
+          scan: o.scan,
+          ...personOf(listed[n]!),
+          ...('result' in o ? o.result : { error: o.error }),
+        })),
+        notes: [...loaded.notes, ...notes],
         precision: options.precision,
         memory: predictor.memory,
         ...describeGpu(gpu),

@@ -26,14 +26,29 @@ export async function requireFiles(paths: readonly string[]): Promise<void> {
   throw new InputError(faults[0] + more)
 }
 
+/** A scan that was read. */
+export interface ReadScan {
+  /** SHA-256 of the file. */
+  readonly digest: string
+  /** Undefined where the volume was not wanted. */
+  readonly volume: NiftiVolume | undefined
+}
+
 /**
  * A volume from a file, as readVolumeFile gives it, but decompressed on another thread, so that this one can keep the GPU
  * busy meanwhile. What is not a sound gzip file is left to the reader that says why.
  */
-async function readScan(path: string): Promise<NiftiVolume> {
+async function readScan(path: string, wanted: (digest: string) => Promise<boolean>): Promise<ReadScan> {
   const bytes = await readFileChecked(path)
+  const digest = await sha256(bytes)
+  if (!(await wanted(digest))) return { digest, volume: undefined }
   const plain = isGzip(bytes) ? await decompressed(bytes, path).catch(() => undefined) : undefined
-  return readVolume(plain ?? bytes, { name: path })
+  return { digest, volume: readVolume(plain ?? bytes, { name: path }) }
+}
+
+/** SHA-256 in hexadecimal, computed on another thread. */
+export async function sha256(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex')
 }
 
 async function decompressed(bytes: Uint8Array, path: string): Promise<Uint8Array> {
@@ -45,13 +60,19 @@ async function decompressed(bytes: Uint8Array, path: string): Promise<Uint8Array
 /** Largest voxel data that is decompressed at once; readVolume has the last word. */
 const MOST_BYTES = 2 ** 31
 
-/** Reads scans by their index; asking for one begins to read the next, too. */
-export function readerOf(paths: readonly string[]): (index: number) => Promise<NiftiVolume> {
-  const begun = new Map<number, Promise<NiftiVolume>>()
+/**
+ * Reads scans by their index; asking for one begins to read the next, too.
+ * @param wanted whether a volume is needed, once the digest of its file is known
+ */
+export function readerOf(
+  paths: readonly string[],
+  wanted: (index: number, digest: string) => Promise<boolean> = async () => true,
+): (index: number) => Promise<ReadScan> {
+  const begun = new Map<number, Promise<ReadScan>>()
   const begin = (index: number) => {
     const path = paths[index]
     if (path === undefined || begun.has(index)) return
-    const reading = readScan(path)
+    const reading = readScan(path, (digest) => wanted(index, digest))
     // Awaited in its turn; until then a failure must not count as unhandled.
     reading.catch(() => undefined)
     begun.set(index, reading)
@@ -75,7 +96,7 @@ export type Outcome<R> = { readonly scan: string } & ({ readonly result: R } | {
 export async function forEachScan<R>(
   paths: readonly string[],
   reporter: Reporter,
-  work: (scan: NiftiVolume, path: string, index: number) => Promise<R>,
+  work: (scan: NiftiVolume, path: string, index: number, digest: string) => Promise<R>,
 ): Promise<Outcome<R>[]> {
   const outcomes: Outcome<R>[] = []
   const read = readerOf(paths)
@@ -85,7 +106,8 @@ export async function forEachScan<R>(
   }
   for (const [index, path] of paths.entries()) {
     try {
-      outcomes.push({ scan: path, result: await work(await read(index), path, index) })
+      const { volume, digest } = await read(index)
+      outcomes.push({ scan: path, result: await work(volume!, path, index, digest) })
     } catch (error) {
       if (error instanceof GpuError) {
         const left = paths.length - index - 1

@@ -1,117 +1,170 @@
-/** voxplain train: a network from a table of scans and diagnoses. */
+/** voxplain train: a network from a table of scans and labels. */
+import { stat, unlink } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { type Command, Option } from 'commander'
+import { InputError } from '../io/errors.ts'
 import { writeFileAtomic } from '../io/files.node.ts'
-import { architectures, initialise } from '../model/architectures.ts'
+import { initialise } from '../model/architectures.ts'
+import { fitOnControls, keepLoaded, residualLoad, samplesOf } from '../model/crossval/scan-set.ts'
 import { saveNetwork } from '../model/formats/format.ts'
-import { plainRecipe } from '../model/recipe/recipe.ts'
-import { type EpochReport, train } from '../model/training/train.ts'
-import { describeGpu, describeMemory, withGpu } from './gpu.ts'
-import { openRecipe } from './network.ts'
-import { integerOption, listOption, numberOption, seedOption } from './options.ts'
+import { product } from '../model/layer-rules.ts'
+import { withResidualModel } from '../model/recipe/recipe-input.ts'
+import { holdOut } from '../model/training/splits.ts'
+import { train } from '../model/training/train.ts'
+import { checkpointFile } from '../model/training/train-files.node.ts'
+import { addCohortOptions } from './cohort-options.ts'
+import { describeGpu, withGpu } from './gpu.ts'
+import { numberOption } from './options.ts'
 import { requireWritableFile } from './outputs.ts'
-import { makeReporter, type Terminal } from './terminal.ts'
-import { loadSamples, readTable, splitTable } from './train-table.ts'
+import { makeReporter, type Reporter, type Terminal } from './terminal.ts'
+import { describeEpoch, makeTrainingReport, stoppable, tellPlan } from './train-report.ts'
+import {
+  addScanOptions,
+  inputOn,
+  openLabelledCohort,
+  openSets,
+  residualChoice,
+  type ScanCommandOptions,
+} from './train-scans.ts'
+import {
+  addTrainingOptions,
+  openArchitecture,
+  type TrainingCommandOptions,
+  trainingOptions,
+  trainingRecipe,
+} from './training-options.ts'
 
-export interface TrainCommandOptions {
+interface TrainCommandOptions extends ScanCommandOptions, TrainingCommandOptions {
   out: string
-  architecture: keyof typeof architectures
-  label: string
-  path: string
-  classes?: string[]
-  recipe?: string
-  epochs: number
-  batch: number
-  learningRate: number
-  weightDecay: number
-  dropout?: number
   validation: number
-  patience?: number
-  balanced?: boolean
-  seed: number
+  checkpoint?: string | false
+  resume?: boolean
   json?: boolean
 }
 
-const number = (flags: string, text: string, value: number | undefined, parser: (text: string) => number) =>
-  new Option(flags, text).default(value).argParser(parser)
+const HELP = `
+A checkpoint is written after every epoch. A training that was stopped, even by kill -9, goes on with --resume and ends with
+the very bits it would have had. --json: one document on stdout, and a line of JSON on stderr for each epoch.
+
+Examples:
+  voxplain train cohort/participants.tsv --out network.safetensors --epochs 15
+  voxplain train adni.tsv --caps caps --label AD=1,CN=0 --drop-unmapped --out ad.safetensors --architecture conv5Fc3
+    --learning-rate 1e-4 --epochs 100 --patience 10 --metric balancedAccuracy --augment flip,shift=2 --residualise age,sex,tiv
+`
 
 export function addTrain(program: Command, terminal: Terminal, finish: (code: number) => void): void {
-  program
+  const command = program
     .command('train')
-    .description('train a small network on the scans of a participants table')
-    .argument('<participants.tsv>', 'BIDS table with a scan and a label in each row')
+    .description('train a network on the scans of a cohort')
+    .argument('<cohort>', 'table of labelled scans (see voxplain cohort)')
     .requiredOption('--out <network.safetensors>', 'where to write the network')
-    .addOption(
-      new Option('--architecture <name>', 'kind of network').choices(Object.keys(architectures)).default('smallCnn'),
-    )
-    .option('--label <column>', 'column of the class', 'diagnosis')
-    .option('--path <column>', "column of the scan's path, relative to the table", 'path')
-    .option('--classes <names>', 'classes in order; rows of others are left out (default: as they come)', listOption)
-    .option('--recipe <name|file.json>', 'how scans become the input; default: as stored, min-max scaled')
-    .addOption(number('--epochs <count>', 'passes over the scans', 20, integerOption(1, 100000)))
-    .addOption(number('--batch <scans>', 'scans a step', 8, integerOption(1, 1024)))
-    .addOption(number('--learning-rate <rate>', 'of Adam', 1e-3, numberOption(0)))
-    .addOption(number('--weight-decay <rate>', 'of Adam', 1e-4, numberOption(0)))
-    .addOption(number('--dropout <share>', "default: the architecture's", undefined, numberOption(0, 0.99)))
-    .addOption(number('--validation <share>', 'of the participants; they pick the epoch', 0.2, numberOption(0, 0.9)))
-    .addOption(number('--patience <epochs>', 'stop after so many epochs without progress', undefined, integerOption(1)))
-    .option('--balanced', 'let all classes count the same')
-    .addOption(number('--seed <seed>', 'of weights, split, order and dropout', 1, seedOption))
-    .option('--json', 'one JSON document on stdout')
-    .addHelpText(
-      'after',
-      '\nExample:\n  voxplain train cohort/participants.tsv --out network.safetensors --epochs 15\n',
-    )
+  addCohortOptions(command).addOption(
+    new Option('--validation <share>', 'of the participants; they pick the epoch')
+      .default(0.2)
+      .argParser(numberOption(0, 0.9)),
+  )
+  addScanOptions(command)
+  addTrainingOptions(command)
+    .option('--checkpoint <file>', 'where to keep a checkpoint (default: beside --out until it is done)')
+    .option('--no-checkpoint', 'keep none')
+    .option('--resume', 'go on from the checkpoint')
+    .option('--json', 'one JSON document on stdout, events on stderr')
+    .addHelpText('after', HELP)
     .action(async (table: string, options: TrainCommandOptions) => {
-      finish(await trainCommand(table, options, terminal))
+      finish(await trainCommand(table, options, makeReporter(terminal, options.json ?? false), terminal))
     })
 }
 
-async function trainCommand(path: string, options: TrainCommandOptions, terminal: Terminal): Promise<number> {
-  const { out, epochs, seed, architecture, dropout, batch, learningRate, weightDecay, patience } = options
-  const reporter = makeReporter(terminal, options.json ?? false)
-  const given = options.recipe === undefined ? undefined : await openRecipe(options.recipe)
-  const table = await readTable(path, { ...options, classes: options.classes ?? given?.classes })
-  const recipe = { ...(given ?? plainRecipe(table.classes.length)), classes: table.classes }
-  const split = splitTable(table.rows, options.validation, seed)
+async function trainCommand(
+  table: string,
+  options: TrainCommandOptions,
+  reporter: Reporter,
+  terminal: Terminal,
+): Promise<number> {
+  const { out, epochs, seed, architecture, dropout } = options
+  const { cohort, report, grid } = await openLabelledCohort(table, options)
+  const { classes } = cohort
+  const residual = residualChoice(options, classes)
+  const split = holdOut(cohort, { validation: options.validation, seed })
+  const recipe = await trainingRecipe(options, classes, grid)
+  const inputShape = inputOn(recipe, grid)
+  const description = (await openArchitecture(architecture))({ inputShape, recipe, classes, dropout })
+  const loop = trainingOptions(options, recipe, grid)
   await requireWritableFile(out)
-  if (table.leftOut > 0) reporter.note(`${table.leftOut} rows are of none of the classes ${table.classes.join(', ')}`)
-  const reading = reporter.progress('reading scans')
-  const samples = await loadSamples(split, recipe, (done, total) => reading.update(done, total))
-  reading.clear()
-  for (const note of samples.notes) reporter.warn(note)
-  const description = architectures[architecture]({
-    inputShape: samples.input,
-    recipe: samples.recipe,
-    classes: table.classes,
-    dropout,
+  const kept = await openCheckpoint(options)
+  for (const note of report.notes) reporter.note(note)
+  const notes: string[] = []
+  const result = await withGpu((gpu) =>
+    stoppable(reporter, async (signal) => {
+      const started = initialise(description, seed)
+      tellPlan(gpu, started, loop, split.train.length, reporter)
+      const { sets, room } = openSets([{ name: 'training', cohort }], recipe, inputShape, options.cache, (note) => {
+        notes.push(note)
+        reporter.warn(note)
+      })
+      const set = sets[0]!
+      const reading = reporter.progress('reading scans')
+      await set.readAhead(reading)
+      reading.clear()
+      const fitted = residual && (await fitOnControls(set, split.train, inputShape, residual))
+      for (const note of fitted?.notes ?? []) reporter.note(note)
+      const network = fitted ? withResidualModel(started, fitted.model) : started
+      const load =
+        fitted && keepLoaded(residualLoad(set, fitted.model, residual!.covariates), 4 * product(inputShape), room)
+      const training = samplesOf(set, split.train, classes, { load })
+      const validation = split.validation.length > 0 ? samplesOf(set, split.validation, classes, { load }) : undefined
+      const progress = makeTrainingReport(terminal, reporter, epochs)
+      const onEpoch = progress.epoch
+      const trained = await train(gpu, network, training, { ...loop, ...kept.options, validation, onEpoch, signal })
+      progress.clear()
+      await writeFileAtomic(out, saveNetwork(trained.network))
+      await kept.done()
+      const { history, best, memory } = trained
+      return { history, best, memory, notes, ...describeGpu(gpu) }
+    }),
+  )
+  if (!result) {
+    reporter.warn(kept.path === undefined ? 'stopped; nothing was kept' : `stopped; go on with --resume (${kept.path})`)
+    return 1
+  }
+  const samples = { training: split.train.length, validation: split.validation.length }
+  const counts = `${samples.training} scans${samples.validation ? `, ${samples.validation} for validation` : ''}`
+  const name = description.name
+  reporter.print(`${out}: ${name} trained on ${counts} of ${basename(table)}; best ${describeEpoch(result.best)}`)
+  const { prepare: _, ...settings } = loop
+  reporter.document({
+    network: out,
+    architecture: name,
+    classes,
+    options: { ...settings, dropout, residual },
+    samples,
+    ...result,
   })
-  const network = initialise(description, seed)
-  return withGpu(async (gpu) => {
-    const bar = reporter.progress('training')
-    const onEpoch = (entry: EpochReport) => bar.update(entry.epoch, epochs, describeEpoch(entry))
-    const { training, validation } = samples
-    const classWeights = options.balanced ? ('balanced' as const) : undefined
-    const settings = { epochs, batch, learningRate, weightDecay, seed, patience, classWeights }
-    const result = await train(gpu, network, training, { ...settings, validation, onEpoch })
-    bar.clear()
-    await writeFileAtomic(out, saveNetwork(result.network))
-    reporter.note(`${describeMemory(result.memory)} on ${gpu.name}`)
-    const counts = `${training.labels.length} scans${validation ? `, ${validation.labels.length} for validation` : ''}`
-    reporter.print(
-      `${out}: ${architecture} trained on ${counts} of ${basename(path)}; best ${describeEpoch(result.best)}`,
-    )
-    const { history, best, memory } = result
-    const about = { architecture, classes: table.classes, options: { ...settings, dropout }, samples: split.counts }
-    reporter.document({ network: out, ...about, best, history, memory, notes: samples.notes, ...describeGpu(gpu) })
-    return 0
-  })
+  return 0
 }
 
-function describeEpoch({ epoch, loss, validationLoss, balancedAccuracy, auc }: EpochReport): string {
-  const parts = [`epoch ${epoch}`, `loss ${loss.toFixed(4)}`]
-  if (validationLoss !== undefined) parts.push(`validation loss ${validationLoss.toFixed(4)}`)
-  if (balancedAccuracy !== undefined) parts.push(`balanced accuracy ${balancedAccuracy.toFixed(3)}`)
-  if (auc !== undefined) parts.push(`AUC ${auc.toFixed(3)}`)
-  return parts.join(', ')
+/** The checkpoint's file, and what is to be done with it in the end. */
+async function openCheckpoint({ out, checkpoint, resume }: TrainCommandOptions) {
+  if (checkpoint === false) {
+    if (resume) throw new InputError('--resume needs the checkpoint that --no-checkpoint forbids; give one of them')
+    return { path: undefined, options: {}, done: async () => undefined }
+  }
+  const path = checkpoint ?? `${out}.checkpoint`
+  const there = await stat(path).then(
+    () => true,
+    () => false,
+  )
+  if (there && !resume) {
+    throw new InputError(`${path} holds a training that was broken off; go on with --resume, or remove it`)
+  }
+  if (!there && resume) throw new InputError(`there is no checkpoint ${path} to go on from; leave --resume out`)
+  await requireWritableFile(path)
+  return {
+    path,
+    options: await checkpointFile(path),
+    // One that the user named is kept: a longer training can go on from it.
+    done: async () => {
+      if (checkpoint === undefined) await unlink(path).catch(() => undefined)
+    },
+  }
 }

@@ -3,15 +3,10 @@ import type { Gpu } from '../engine/gpu.ts'
 import { InputError } from '../io/errors.ts'
 import { type Affine, type Volume, voxelSize } from '../io/volume.ts'
 import type { Network } from '../model/description.ts'
-import { applyRecipe, invertRecipe, type Prepared, type Recipe } from '../model/recipe/recipe.ts'
-import {
-  type MaskInput,
-  type MaskOptions,
-  type MaskResult,
-  type MasksOptions,
-  optimiseMask,
-  optimiseMasks,
-} from './mask.ts'
+import { invertRecipe, type Prepared, type Recipe } from '../model/recipe/recipe.ts'
+import { type PreparedInput, prepareInput } from '../model/recipe/recipe-input.ts'
+import type { ScanCovariates } from '../model/recipe/residual.ts'
+import { type MaskOptions, type MaskResult, type MasksOptions, optimiseMask, optimiseMasks } from './mask.ts'
 
 export interface Explanation<V extends Volume = Volume> {
   /** Relevance 1 - m on the scan's own grid and affine; 0 outside what the network sees. */
@@ -23,16 +18,24 @@ export interface Explanation<V extends Volume = Volume> {
   readonly notes: readonly string[]
 }
 
-/** A scan as the network's input. */
-export type PreparedScan = Prepared & Required<MaskInput>
+/** A scan as explanation methods take it (MethodInput, MaskInput). */
+export interface PreparedScan extends PreparedInput {
+  readonly spacing: readonly [number, number, number]
+}
 
 /**
- * Prepares a scan for optimiseMask and optimiseMasks.
- * @throws InputError when the scan does not fit the network.
+ * Prepares a scan to be explained.
+ * @param covariates of the scan, for networks that take residuals
+ * @throws InputError when the scan does not fit the network, or a covariate is missing.
  */
-export function prepareScan(network: Network, scan: Volume): PreparedScan {
-  const { recipe, input } = network.description
-  return { ...applyRecipe(recipe, scan, input), spacing: tensorSpacing(recipe, scan.affine) }
+export function prepareScan(network: Network, scan: Volume, covariates?: ScanCovariates): PreparedScan {
+  const { recipe } = network.description
+  return { ...prepareInput(network, scan, covariates), spacing: tensorSpacing(recipe, scan.affine) }
+}
+
+export interface ScanMaskOptions extends MaskOptions {
+  /** Of each scan, in order, for networks that take residuals. */
+  covariates?: readonly ScanCovariates[]
 }
 
 /**
@@ -62,14 +65,15 @@ export function explainScan<V extends Volume>(
   gpu: Gpu,
   network: Network,
   scan: V,
-  options: MaskOptions = {},
+  options: ScanMaskOptions = {},
 ): Promise<Explanation<V>> {
   return explainGroup(gpu, network, [scan], options)
 }
 
 /**
  * Explains scans one by one, several at a time on the GPU, under one or more settings: yields an explanation for each scan
- * and setting, scan by scan. Scans are taken from the source as they are needed (see optimiseMasks).
+ * and setting, scan by scan. Scans are taken from the source as they are needed (see optimiseMasks). Networks that take
+ * residuals need covariates with each scan: see explain and explainScan.
  * @throws InputError when a scan does not fit the network or its loss is not finite; GpuError when the GPU fails.
  */
 export async function* explainScans<V extends Volume>(
@@ -95,14 +99,14 @@ export async function explainGroup<V extends Volume>(
   gpu: Gpu,
   network: Network,
   scans: readonly V[],
-  options: MaskOptions = {},
+  options: ScanMaskOptions = {},
 ): Promise<Explanation<V>> {
   const first = scans[0]
   if (!first) throw new InputError('nothing to explain: no scan was given')
-  const prepared = scans.map((scan) => prepareScan(network, scan))
+  const { covariates, ...mask } = options
+  const prepared = scans.map((scan, k) => prepareScan(network, scan, covariates?.[k]))
   const spacing = options.spacing ?? prepared[0]!.spacing
-  const tensors = prepared.map((p) => p.tensor)
-  return explanationOf(network, first, prepared, await optimiseMask(gpu, network, tensors, { ...options, spacing }))
+  return explanationOf(network, first, prepared, await optimiseMask(gpu, network, prepared, { ...mask, spacing }))
 }
 
 /** Size of the network's voxels in mm along [D, H, W]. */

@@ -1,38 +1,14 @@
 /** Masks of many scans, each with its own mask and its own settings, several at a time in one program. */
-import { compile } from '../engine/compile.ts'
-import { type Gpu, release } from '../engine/gpu.ts'
-import type { Program } from '../engine/program.ts'
+import type { Gpu } from '../engine/gpu.ts'
 import { InputError } from '../io/errors.ts'
 import { classCount, type Network } from '../model/description.ts'
-import { argmax } from '../model/evaluation/metrics.ts'
-import { openReplacement, type Replacement } from './mask-fill.ts'
-import { batchEffects, buildGraph, cellWeights, chooseBatch, type MaskGraph, requireVoxels } from './mask-graph.ts'
-import { type Lambdas, type MaskOptions, type MaskSettings, maskSettings } from './mask-options.ts'
-import { descend, type MaskResult, maskedShare, readMask } from './mask-run.ts'
-import { maskLeaves, resetMasks, startMasks, type Triple } from './mask-state.ts'
-
-export interface MaskInput {
-  /** [D, H, W] of the network's input (see applyRecipe). */
-  readonly tensor: Float32Array
-  /** As MaskOptions.spacing, which goes before it; scans of another spacing are not worked on at the same time. */
-  readonly spacing?: Triple
-}
+import { chooseBatch, requireVoxels } from './mask-graph.ts'
+import { type MaskEntry, type MaskMachine, type MaskOutcome, openMachine } from './mask-machine.ts'
+import { type Lambdas, type MaskInput, type MaskOptions, maskSettings } from './mask-options.ts'
 
 export interface MasksOptions extends MaskOptions {
   /** Settings that every scan is explained under, instead of lambda1 and lambda2. */
   readonly lambdas?: readonly Lambdas[]
-}
-
-/** What became of a scan under one setting. An error is that mask's own: the others are not touched by it. */
-export type MaskOutcome<S extends MaskInput = MaskInput> = { readonly scan: S; readonly lambdas: Lambdas } & (
-  | { readonly result: MaskResult }
-  | { readonly error: InputError }
-)
-
-/** One mask to be made. */
-interface Entry<S> {
-  readonly scan: S
-  readonly lambdas: Lambdas
 }
 
 /**
@@ -58,21 +34,21 @@ export async function* optimiseMasks<S extends MaskInput>(
   const known = Array.isArray(scans) ? Math.max(1, scans.length) * lambdas.length : Number.POSITIVE_INFINITY
   const entries = entriesOf(network, scans, lambdas)
   /** What `entries` gave and no batch has taken yet. */
-  let waiting: { entry: Entry<S> } | { error: unknown } | 'end' | undefined
+  let waiting: { entry: MaskEntry<S> } | { error: unknown } | 'end' | undefined
   let batch = options.batch && Math.min(options.batch, known)
-  let machine: Machine | undefined
+  let machine: { key: string; machine: MaskMachine } | undefined
   let started = 0
   let stopped = false
 
-  const withSpacing = ({ scan }: Entry<S>): MaskOptions => ({ ...rest, spacing: options.spacing ?? scan.spacing })
+  const withSpacing = ({ scan }: MaskEntry<S>): MaskOptions => ({ ...rest, spacing: options.spacing ?? scan.spacing })
   const pull = () =>
     entries.next().then(
       ({ value, done }) => (done ? 'end' : { entry: value }),
       (error: unknown) => ({ error }),
     )
   /** The entries of the next batch, all of one spacing; none at the end. A failure of the source has a turn of its own. */
-  const take = async (): Promise<Entry<S>[]> => {
-    const taken: Entry<S>[] = []
+  const take = async (): Promise<MaskEntry<S>[]> => {
+    const taken: MaskEntry<S>[] = []
     while (taken.length === 0 || taken.length !== batch) {
       waiting ??= await pull()
       if (waiting === 'end') break
@@ -88,17 +64,17 @@ export async function* optimiseMasks<S extends MaskInput>(
     }
     return taken
   }
-  const run = async (taken: readonly Entry<S>[]): Promise<MaskOutcome<S>[]> => {
+  const run = async (taken: readonly MaskEntry<S>[]): Promise<MaskOutcome<S>[]> => {
     if (taken.length === 0) return []
     const wanted = withSpacing(taken[0]!)
     if (machine?.key !== keyOf(wanted)) {
-      machine?.destroy()
+      machine?.machine.destroy()
       machine = undefined
-      machine = await openMachine(gpu, network, wanted, batch!)
+      machine = { key: keyOf(wanted), machine: await openMachine(gpu, network, wanted, batch!) }
     }
     const place = { first: started, count: taken.length }
     started += taken.length
-    return machine.run(taken, (progress) => {
+    return machine.machine.run(taken, (progress) => {
       if (stopped) throw new Error('nobody waits for these masks any more')
       options.onProgress?.({ ...progress, ...place })
     })
@@ -120,7 +96,7 @@ export async function* optimiseMasks<S extends MaskInput>(
   } finally {
     stopped = true
     await running.catch(() => undefined)
-    machine?.destroy()
+    machine?.machine.destroy()
     await entries.return()
   }
 }
@@ -132,131 +108,9 @@ async function* entriesOf<S extends MaskInput>(
   network: Network,
   scans: Iterable<S> | AsyncIterable<S>,
   lambdas: readonly Lambdas[],
-): AsyncGenerator<Entry<S>, void, undefined> {
+): AsyncGenerator<MaskEntry<S>, void, undefined> {
   for await (const scan of scans) {
-    requireVoxels(network, scan.tensor)
+    requireVoxels(network, scan)
     for (const pair of lambdas) yield { scan, lambdas: pair }
   }
-}
-
-/** A compiled program for batches of masks. */
-interface Machine {
-  readonly key: string
-  run<S extends MaskInput>(
-    entries: readonly Entry<S>[],
-    onProgress: Parameters<typeof descend>[4],
-  ): Promise<MaskOutcome<S>[]>
-  destroy(): void
-}
-
-async function openMachine(gpu: Gpu, network: Network, options: MaskOptions, batch: number): Promise<Machine> {
-  const settings = maskSettings(options, classCount(network.description))
-  const replacement = await openReplacement(gpu, network, settings, options.reference)
-  const graph = buildGraph(network, settings, batch)
-  const destroy = () => {
-    replacement.destroy()
-    release(gpu, maskLeaves(graph.mask))
-  }
-  try {
-    const { memoryLimit, precision } = options
-    const { probabilities } = graph
-    const runs = settings.iterations
-    const compiling = { effects: batchEffects(graph), frozen: true, memoryLimit, precision, runs }
-    const program = await compile(gpu, { probabilities }, compiling)
-    return {
-      key: keyOf(options),
-      run: (entries, onProgress) => runBatch({ program, graph, settings, replacement }, options, entries, onProgress),
-      destroy() {
-        program.destroy()
-        destroy()
-      },
-    }
-  } catch (error) {
-    destroy()
-    throw error
-  }
-}
-
-interface Parts {
-  readonly program: Program
-  readonly graph: MaskGraph
-  readonly settings: MaskSettings
-  readonly replacement: Replacement
-}
-
-/** Optimises the masks of one batch; where there are fewer than the program has room for, the rest idles. */
-async function runBatch<S extends MaskInput>(
-  { program, graph, settings, replacement }: Parts,
-  options: MaskOptions,
-  entries: readonly Entry<S>[],
-  onProgress: Parameters<typeof descend>[4],
-): Promise<MaskOutcome<S>[]> {
-  const began = performance.now()
-  const { mask, probabilities } = graph
-  const [batch, classes] = probabilities.shape as [number, number]
-  program.write(
-    graph.x,
-    rows(
-      entries.map(({ scan }) => scan.tensor),
-      batch,
-    ),
-  )
-  const fills: Float32Array[] = []
-  for (const { scan } of entries) {
-    const fill = await replacement.of(scan.tensor)
-    if (fill) fills.push(fill)
-  }
-  if (fills.length > 0) program.write(graph.fill, rows(fills, batch))
-  resetMasks(program, mask)
-  const classify = async () => {
-    program.run()
-    const all = await program.read(probabilities)
-    return entries.map((_, k) => all.slice(k * classes, (k + 1) * classes))
-  }
-  const before = await classify()
-  const targets = before.map((found) => options.target ?? argmax(found))
-  program.write(
-    graph.target,
-    rows(
-      targets.map((target) => Float32Array.of(target)),
-      batch,
-    ),
-  )
-  const weights = entries.map(({ lambdas }) => Float32Array.from(cellWeights(lambdas, settings, mask)))
-  program.write(mask.weights, rows(weights, batch))
-  startMasks(program, mask, entries.length)
-  const steps = (count: number) => program.run(count)
-  const lambdas = entries.map((entry) => entry.lambdas)
-  const paths = await descend({ program, steps }, mask, settings, lambdas, onProgress)
-  const after = await classify()
-  const cells = await program.read(mask.mask)
-  const seconds = (performance.now() - began) / 1000 / entries.length
-  return entries.map(({ scan, lambdas }, k): MaskOutcome<S> => {
-    const path = paths[k]!
-    if ('error' in path) return { scan, lambdas, error: path.error }
-    const values = readMask(cells, k, path.trace.length, mask)
-    const result: MaskResult = {
-      mask: values,
-      target: targets[k]!,
-      before: [before[k]!],
-      after: [after[k]!],
-      masked: maskedShare(values),
-      trace: path.trace,
-      iterations: path.trace.length,
-      converged: path.converged,
-      seconds,
-      gpuBytes: program.memory.total,
-      settings: { ...settings, lambda1: lambdas.lambda1, lambda2: lambdas.lambda2 },
-    }
-    return { scan, lambdas, result }
-  })
-}
-
-/** Lists of one length as the rows of a tensor with room for `count` of them; zeros follow. */
-function rows(lists: readonly Float32Array[], count: number): Float32Array {
-  if (count === 1) return lists[0]!
-  const length = lists[0]!.length
-  const all = new Float32Array(count * length)
-  for (const [k, list] of lists.entries()) all.set(list, k * length)
-  return all
 }

@@ -2,14 +2,15 @@
 import { backward } from '../engine/backward.ts'
 import type { Gpu } from '../engine/gpu.ts'
 import { fill as filled } from '../engine/ops/elementwise.ts'
-import { select } from '../engine/ops/loss.ts'
+import { select } from '../engine/ops/select.ts'
 import { type MemoryReport, planProgram } from '../engine/plan.ts'
 import { input, type Node, sizeOf, state, type Tensor } from '../engine/tensor.ts'
 import { InputError } from '../io/errors.ts'
 import { buildNetwork } from '../model/build.ts'
 import { classCount, type Network } from '../model/description.ts'
+import { busyBatch, evenBatch, MODEST_BYTES } from './batch.ts'
 import { accumulate, applyMask, gatherCells, maskGradient, stepMask } from './mask-ops.ts'
-import { type Lambdas, type MaskOptions, type MaskSettings, maskSettings } from './mask-options.ts'
+import { type Lambdas, type MaskInput, type MaskOptions, type MaskSettings, maskSettings } from './mask-options.ts'
 import { type MaskState, maskState, type Triple } from './mask-state.ts'
 import { unitGradient } from './unit-gradient.ts'
 
@@ -22,9 +23,15 @@ export interface MaskGraph {
   /** [batch], the class whose score is driven down. */
   readonly target: Tensor
   /** [batch, classes]. */
+  readonly logits: Tensor
+  /** [batch, classes]. */
   readonly probabilities: Tensor
   /** One mask for all scans: where gradient and score are summed, and the nodes that do it. */
   readonly sums: { readonly totals: readonly Tensor[]; readonly nodes: readonly Node[] } | undefined
+  /** True where voxels that are 0 stay as they are. */
+  readonly tissue: boolean
+  /** The masked scans, where masks leave much of them alone: see mask-live.ts. */
+  readonly live: Tensor | undefined
   /** Step and trace. */
   readonly step: readonly Node[]
 }
@@ -37,11 +44,13 @@ export function buildGraph(network: Network, settings: MaskSettings, batch: numb
   const shape = [batch, ...network.description.input]
   const x = input(shape, 'scans')
   const target = input([batch], 'target')
-  const whole = settings.fill === 'mean' || settings.fill === 'blur'
+  // Where the network takes residuals, one intensity is another residual in every voxel (see mask-fill.ts).
+  const residual = network.description.recipe.residual !== undefined
+  const whole = residual || settings.fill === 'mean' || settings.fill === 'blur'
   const fill = whole ? input(shape, 'replacements') : filled([1], settings.fill === 'one' ? 1 : 0)
   const size = shape.slice(2) as unknown as Triple
   const mask = maskState(size, settings.resolution, settings.iterations, shared === undefined ? batch : 1)
-  const tissue = settings.within === 'tissue'
+  const tissue = settings.within === 'tissue' && !residual
   const masked = applyMask(x, fill, mask, settings, tissue)
   const { logits, probabilities } = buildNetwork(network, { input: masked })
   const score = select(settings.score === 'logit' ? logits : probabilities, target)
@@ -51,7 +60,8 @@ export function buildGraph(network: Network, settings: MaskSettings, batch: numb
       ? unitGradient(score, logits, masked, ofMask)
       : ofMask(backward(score, [masked], { seed: filled([batch], 1) })[0]!)
   const options = { ...settings, slope: slopes(settings, mask) }
-  const common = { mask, x, fill, target, probabilities }
+  const live = settings.within === 'tissue' ? masked : undefined
+  const common = { mask, x, fill, target, logits, probabilities, tissue, live }
   if (shared === undefined) return { ...common, sums: undefined, step: stepMask(gradient, score, mask, options) }
   const totals = [
     state([1, sizeOf(mask.cells)], undefined, 'group gradient'),
@@ -104,18 +114,9 @@ export function planMasks(
 function planOf(gpu: Gpu, graph: MaskGraph, options: MaskOptions, shared?: number) {
   const { precision, memoryLimit } = options
   const effects = batchEffects(graph, shared)
-  return planProgram(gpu, [graph.probabilities], { effects, frozen: true, precision, memoryLimit })
+  const { probabilities, logits, live } = graph
+  return planProgram(gpu, [probabilities, logits], { effects, frozen: true, live, precision, memoryLimit })
 }
-
-/**
- * No batch has more scans than this by default. On a CPU adapter larger ones gain little, and their kernels take long to
- * compile.
- */
-const MOST_SCANS = { software: 4, hardware: 16 }
-/** Voxels that keep an adapter busy in every layer, four brains at 1.5 mm on a GPU: more at a time save nothing. */
-const BUSY_VOXELS = { software: 3e5, hardware: 9e6 }
-/** Planned bytes that a batch chosen here may take unless there is a memoryLimit: browsers do not say what there is. */
-const MODEST_BYTES = 2e9
 
 /**
  * How many scans to work on at a time: as many as keep the adapter busy, within the memory allowed, and so that the last
@@ -124,23 +125,27 @@ const MODEST_BYTES = 2e9
  */
 export function chooseBatch(gpu: Gpu, network: Network, options: MaskOptions, scans: number, shared?: number): number {
   const settings = maskSettings(options, classCount(network.description))
-  const voxels = sizeOf(network.description.input)
-  const kind = gpu.software ? 'software' : 'hardware'
-  const busy = Math.floor(BUSY_VOXELS[kind] / voxels)
-  const even = (most: number) => (Number.isFinite(scans) ? Math.ceil(scans / Math.ceil(scans / most)) : most)
   const fits = (batch: number) => {
     const { memory, temporaries } = planOf(gpu, buildGraph(network, settings, batch, shared), options, shared)
     const largest = Math.max(0, ...temporaries.buffers)
     return memory.total <= (options.memoryLimit ?? MODEST_BYTES) && largest <= gpu.maxBinding
   }
-  let batch = even(Math.max(1, Math.min(busy, MOST_SCANS[kind])))
-  while (batch > 1 && !fits(batch)) batch = even(batch >> 1)
+  let batch = busyBatch(gpu, network, scans)
+  while (batch > 1 && !fits(batch)) batch = evenBatch(batch >> 1, scans)
   return batch
 }
 
-/** @throws InputError for a scan of another size than the network's input. */
-export function requireVoxels(network: Network, tensor: Float32Array): void {
+/** @throws InputError for a scan of another size than the network's input, or without the intensities that a fill needs. */
+export function requireVoxels(network: Network, { tensor, plain }: MaskInput): void {
   const voxels = sizeOf(network.description.input)
-  if (tensor.length === voxels) return
-  throw new InputError(`a scan has ${tensor.length} voxels, but the network's input has ${voxels}`)
+  for (const data of [tensor, plain]) {
+    if (data && data.length !== voxels) {
+      throw new InputError(`a scan has ${data.length} voxels, but the network's input has ${voxels}`)
+    }
+  }
+  if (network.description.recipe.residual && !plain) {
+    throw new InputError(
+      'the network takes residuals, and a mask replaces intensities: give the scan before residualisation, too (plain; see prepareInput)',
+    )
+  }
 }

@@ -23,7 +23,7 @@ export interface MaskOptions {
    * which networks react although they never saw it in training), or `volume` (everywhere, the paper's formula to the letter).
    */
   within?: 'volume' | 'tissue'
-  /** For fill `mean`: the image to use, as the network's input. Default: the mean of the scans of a group. */
+  /** For fill `mean`: the image to use, as the network's input, before residualisation. Default: the mean of the scans of a group. */
   reference?: Float32Array
   /**
    * `mean`: terms are means over voxels and slopes are per cm, so that lambdas hold at any resolution. `sum`: sums over
@@ -43,7 +43,9 @@ export interface MaskOptions {
   tolerance?: number
   /** Of Adam. */
   learningRate?: number
-  /** Of the jitter. */
+  /** Masks begin at values drawn evenly from [1 - start, 1], anew for each seed. Default 0: at ones. */
+  start?: number
+  /** Of the jitter and the start. */
   seed?: number
   /** f: the class's probability, or its logit. */
   score?: 'probability' | 'logit'
@@ -57,6 +59,20 @@ export interface MaskOptions {
   memoryLimit?: number
   /** Called now and then. */
   onProgress?: (progress: MaskProgress) => void
+  /** Called as often, with the masks as they are then: [D, H, W] each, in the order of the scans at work. Not for groups. */
+  onMask?: (masks: readonly Float32Array[]) => void
+}
+
+/** A scan that a mask is made for. */
+export interface MaskInput {
+  /** [D, H, W] of the network's input (see prepareInput). */
+  readonly tensor: Float32Array
+  /** The same before residualisation; needed where the network takes residuals, because the fill replaces intensities. */
+  readonly plain?: Float32Array
+  /** As MaskOptions.spacing, which goes before it; scans of another spacing are not worked on at the same time. */
+  readonly spacing?: readonly [number, number, number]
+  /** As MaskOptions.target, which it goes before. */
+  readonly target?: number
 }
 
 export interface MaskProgress {
@@ -76,7 +92,9 @@ export interface Lambdas {
   readonly lambda2: number
 }
 
-export type MaskSettings = Required<Omit<MaskOptions, 'target' | 'onProgress' | 'reference' | 'memoryLimit' | 'batch'>>
+export type MaskSettings = Required<
+  Omit<MaskOptions, 'target' | 'onProgress' | 'onMask' | 'reference' | 'memoryLimit' | 'batch'>
+>
 
 /** Edge of a mask cell in mm, unless told otherwise: as wide as the hippocampus, too large for adversarial speckle. */
 const CELL_MM = 12
@@ -94,6 +112,7 @@ export const maskDefaults: Omit<MaskSettings, 'resolution'> = {
   iterations: 60,
   tolerance: 1e-3,
   learningRate: 0.1,
+  start: 0,
   seed: 0,
   score: 'probability',
   spacing: [1, 1, 1],
@@ -139,6 +158,7 @@ export function maskSettings(options: MaskOptions, classes: number): MaskSetting
   )
   check(number(settings.tolerance, 0), 'tolerance', 'a number of at least 0')
   check(settings.learningRate > 0 && Number.isFinite(settings.learningRate), 'learningRate', 'a positive number')
+  check(number(settings.start, 0) && settings.start <= 1, 'start', 'a number from 0 to 1')
   check(whole(settings.seed, 0) && settings.seed < 2 ** 32, 'seed', 'a whole number from 0 to 4294967295')
   check(['probability', 'logit'].includes(settings.score), 'score', 'probability or logit')
   check(

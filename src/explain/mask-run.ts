@@ -2,9 +2,9 @@
 import type { Program } from '../engine/program.ts'
 import { sizeOf } from '../engine/tensor.ts'
 import { InputError } from '../io/errors.ts'
-import { cellWeights } from './mask-graph.ts'
+import { cellWeights, type MaskGraph } from './mask-graph.ts'
 import { WINDOW } from './mask-ops.ts'
-import type { Lambdas, MaskProgress, MaskSettings } from './mask-options.ts'
+import type { Lambdas, MaskOptions, MaskProgress, MaskSettings } from './mask-options.ts'
 import { type MaskState, MaskStatus, upsampleMask } from './mask-state.ts'
 
 /** Loss terms of one step, of the mask before it. */
@@ -24,6 +24,8 @@ export interface MaskResult {
   /** Class probabilities of each scan, as it is and masked. */
   readonly before: readonly Float32Array[]
   readonly after: readonly Float32Array[]
+  /** Logits of each scan as it is. */
+  readonly logits: readonly Float32Array[]
   /** Share of voxels with a mask below 0.5. */
   readonly masked: number
   readonly trace: readonly MaskStep[]
@@ -56,6 +58,7 @@ export interface Stepper {
 /**
  * Runs steps until the first `lambdas.length` masks have settled or used up their steps. The GPU decides when a mask stops,
  * so its result depends neither on the others nor on how often the host looks.
+ * @param onMask called whenever the host looks, with the masks so far
  */
 export async function descend(
   { program, steps }: Stepper,
@@ -63,6 +66,7 @@ export async function descend(
   settings: MaskSettings,
   lambdas: readonly Lambdas[],
   onProgress: (progress: Omit<MaskProgress, 'first' | 'count'>) => void,
+  onMask?: MaskOptions['onMask'],
 ): Promise<MaskPath[]> {
   const { iterations } = settings
   const weights = lambdas.map((l) => cellWeights(l, settings, state))
@@ -83,6 +87,10 @@ export async function descend(
     })
     const good = paths.flatMap((path) => ('trace' in path ? [path.trace.at(-1)!] : []))
     const mean = (of: (step: MaskStep) => number) => good.reduce((sum, step) => sum + of(step), 0) / good.length
+    if (onMask) {
+      const cells = await program.read(state.mask)
+      onMask(paths.map((path, k) => readMask(cells, k, 'trace' in path ? path.trace.length : 0, state)))
+    }
     if (good.length > 0) {
       onProgress({ iteration: done, iterations, total: mean((s) => s.total), score: mean((s) => s.score) })
     }
@@ -108,6 +116,25 @@ function failureOf(trace: readonly MaskStep[]): { error: InputError } | undefine
       `the mask's loss became ${loss} at step ${at + 1}: use a smaller learning rate or smaller lambdas`,
     ),
   }
+}
+
+/** What the network answers, a row for each sample. */
+export interface Answers {
+  readonly probabilities: Float32Array[]
+  readonly logits: Float32Array[]
+}
+
+/** Runs the program once and reads the first `count` rows of its answers. */
+export async function readAnswers(
+  program: Program,
+  { probabilities, logits }: Pick<MaskGraph, 'probabilities' | 'logits'>,
+  count: number,
+): Promise<Answers> {
+  program.run()
+  const classes = logits.shape[1]!
+  const [p, l] = await Promise.all([program.read(probabilities), program.read(logits)])
+  const rows = (all: Float32Array) => Array.from({ length: count }, (_, k) => all.slice(k * classes, (k + 1) * classes))
+  return { probabilities: rows(p), logits: rows(l) }
 }
 
 /** Mask k at every voxel, after `steps` steps. @param masks all cells, as read from the GPU. */

@@ -1,6 +1,7 @@
 /** What masks are on the GPU: everything an optimisation keeps between steps, and what the host reads of it. */
 import type { Program } from '../engine/program.ts'
 import { sizeOf, state, type Tensor } from '../engine/tensor.ts'
+import { uniformStream } from '../model/random.ts'
 
 export type Triple = readonly [number, number, number]
 
@@ -76,8 +77,22 @@ export function resetMasks(program: Program, { masks, mask, counter, moments }: 
   program.write(counter, counters(Array(masks).fill(false)))
 }
 
-/** Lets the first `count` masks run, from step 0 on; the others are held. */
-export function startMasks(program: Program, { masks, counter }: MaskState, count: number): void {
+/** Lets the first `count` masks run, from step 0 on; the others are held. @param begin where from, see MaskOptions.start */
+export function startMasks(
+  program: Program,
+  { masks, counter, mask }: MaskState,
+  count: number,
+  begin: { readonly start: number; readonly seed: number } = { start: 0, seed: 0 },
+): void {
+  if (begin.start > 0) {
+    const cells = mask.shape[2]!
+    const next = uniformStream(begin.seed, 'mask start')
+    const drawn = Float32Array.from({ length: cells }, () => 1 - begin.start * next())
+    const all = new Float32Array(sizeOf(mask.shape))
+    // Every mask begins alike, so that it is the same in a batch as alone.
+    for (let at = 0; at < all.length; at += cells) all.set(drawn, at)
+    program.write(mask, all)
+  }
   program.write(counter, counters(Array.from({ length: masks }, (_, k) => k < count)))
 }
 

@@ -11,28 +11,36 @@ import { InputError } from '../io/errors.ts'
 import type { Network } from '../model/description.ts'
 import { optimiseMasks } from './mask-batch.ts'
 import { optimiseShared } from './mask-group.ts'
-import type { MaskOptions } from './mask-options.ts'
+import type { MaskInput, MaskOptions } from './mask-options.ts'
 import type { MaskResult } from './mask-run.ts'
 
-export { type MaskInput, type MaskOutcome, type MasksOptions, optimiseMasks } from './mask-batch.ts'
+export { type MasksOptions, optimiseMasks } from './mask-batch.ts'
 export { planMask, planMasks } from './mask-graph.ts'
-export { type Lambdas, type MaskOptions, type MaskProgress, type MaskSettings, maskDefaults } from './mask-options.ts'
+export type { MaskOutcome } from './mask-machine.ts'
+export {
+  type Lambdas,
+  type MaskInput,
+  type MaskOptions,
+  type MaskProgress,
+  type MaskSettings,
+  maskDefaults,
+} from './mask-options.ts'
 export type { MaskResult, MaskStep } from './mask-run.ts'
 
 /**
  * Optimises one mask for one scan, or one shared mask for a group. The scans of a group are fed `batch` at a time, so GPU
  * memory does not grow with their number; all of them stay in the host's memory, because every step needs all.
- * @param scans network inputs, [D, H, W] each (see applyRecipe).
+ * @param scans network inputs, [D, H, W] each; of networks that take residuals, with their intensities (see MaskInput).
  * @throws InputError for an option or scan that does not fit; GpuError when the GPU fails or has too little memory.
  */
 export async function optimiseMask(
   gpu: Gpu,
   network: Network,
-  scans: readonly Float32Array[],
+  scans: readonly (Float32Array | MaskInput)[],
   options: MaskOptions = {},
 ): Promise<MaskResult> {
-  if (scans.length > 1) return optimiseShared(gpu, network, scans, options)
-  const inputs = scans.map((tensor) => ({ tensor }))
+  const inputs = scans.map((scan) => ('tensor' in scan ? scan : { tensor: scan }))
+  if (inputs.length > 1) return optimiseShared(gpu, network, inputs, options)
   for await (const outcome of optimiseMasks(gpu, network, inputs, { ...options, batch: 1 })) {
     if ('error' in outcome) throw outcome.error
     return outcome.result

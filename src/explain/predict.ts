@@ -6,7 +6,8 @@ import type { Precision } from '../engine/precision.ts'
 import type { Volume } from '../io/volume.ts'
 import { buildNetwork } from '../model/build.ts'
 import type { Network } from '../model/description.ts'
-import { applyRecipe } from '../model/recipe/recipe.ts'
+import { prepareInput } from '../model/recipe/recipe-input.ts'
+import type { ScanCovariates } from '../model/recipe/residual.ts'
 
 /** What a network makes of one input. */
 export interface Classified {
@@ -35,9 +36,11 @@ export interface Predictor {
   /**
    * The network's answer for one scan, on any grid that its recipe accepts. Calls may overlap: they take turns on the
    * GPU, and preparing a scan goes on while the GPU computes the one before.
-   * @throws InputError when the scan does not fit the network or is constant, GpuError when the GPU fails
+   * @param covariates of the scan, for networks that take residuals; others pass over them
+   * @throws InputError when the scan does not fit the network or is constant, or a covariate is missing; GpuError when the
+   *   GPU fails
    */
-  predict(scan: Volume): Promise<Prediction>
+  predict(scan: Volume, covariates?: ScanCovariates): Promise<Prediction>
   /** Frees the program. The network's weights stay on the GPU for other programs: see the engine's release(). */
   destroy(): void
   /** GPU memory the program holds, in bytes. */
@@ -50,12 +53,11 @@ export interface Predictor {
  *   'unavailable' for precision 'f16' on an adapter without it
  */
 export async function makePredictor(gpu: Gpu, network: Network, options: PredictorOptions = {}): Promise<Predictor> {
-  const { recipe, input } = network.description
   const { compute, destroy, memory } = await makeClassifier(gpu, network, options)
   let busy: Promise<unknown> = Promise.resolve()
   return {
-    async predict(scan) {
-      const { tensor, nonFinite, notes } = applyRecipe(recipe, scan, input)
+    async predict(scan, covariates) {
+      const { tensor, nonFinite, notes } = prepareInput(network, scan, covariates)
       // A run writes over the outputs of the one before, which must have been read.
       const answer = busy.then(() => compute(tensor))
       busy = answer.catch(() => undefined)
@@ -67,7 +69,7 @@ export async function makePredictor(gpu: Gpu, network: Network, options: Predict
 }
 
 /**
- * What the network says about inputs that are prepared already (see applyRecipe).
+ * What the network says about inputs that are prepared already (see prepareInput).
  * @param tensors [D, H, W] of the network's input each
  * @throws GpuError when the GPU fails
  */

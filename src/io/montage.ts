@@ -111,7 +111,8 @@ export function encodePng({ width, height, rgba }: Picture): Uint8Array {
   return encode({ width, height, data, channels: opaque ? 3 : 4 }, { zlib: { level: 6 } })
 }
 
-function makeScene(background: Volume, overlay: Volume | undefined, options: MontageOptions): Scene {
+/** Scan and overlay ready to be drawn slice by slice (drawPanel). */
+export function makeScene(background: Volume, overlay: Volume | undefined, options: MontageOptions = {}): Scene {
   const scan = withoutNonFinite(toClosestCanonical(background))
   const placed =
     overlay && (sameGrid(background, overlay) ? toClosestCanonical(overlay) : resample(overlay, scan, 'linear'))
@@ -150,7 +151,7 @@ function spreadSlices(plane: Plane, { box }: Scene, count: number): number[] {
 }
 
 /** World coordinate of a slice along its own axis, where it crosses the middle of the grid (exact unless oblique). */
-function sliceCoordinate(plane: Plane, slice: number, { shape, affine }: Volume): number {
+export function sliceCoordinate(plane: Plane, slice: number, { shape, affine }: Volume): number {
   const centre = shape.map((n) => (n - 1) / 2) as [number, number, number]
   centre[plane.through] = slice
   return voxelToWorld(affine, ...centre)[plane.through]
@@ -186,7 +187,8 @@ function drawFooter(picture: Picture, y: number, { scale }: Scene, shown: boolea
     : 'nothing above the threshold'
   drawText(picture, note, MARGIN, y + LINE + 9, quiet)
   const width = Math.round(picture.width * 0.36)
-  const left = picture.width - MARGIN - width - 12
+  // The number at the bar's end stays within the margin.
+  const left = picture.width - MARGIN - width - Math.max(12, Math.ceil(textWidth(shortNumber(scale.max), TEXT) / 2))
   drawColourBar(picture, { left, top: y, width }, scale, INK, TEXT)
   if (!label) return
   const room = left - 24 - (MARGIN + textWidth(note, TEXT) + 24)

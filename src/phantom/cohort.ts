@@ -34,6 +34,16 @@ export interface PhantomOptions {
   regional?: number
   /** Standard deviation of the acquisition noise in full grey matter, smooth over about 1.5 voxels; default 0.04. */
   noise?: number
+  /** Mean age of people of a diagnosis, in years; default 72 for all. */
+  ages?: Partial<Readonly<Record<Diagnosis, number>>>
+  /** Standard deviation of ages within a diagnosis, in years; default 7. Nobody is younger than 52 or older than 92. */
+  ageDeviation?: number
+  /** Multiplies what ageing takes; default 1. */
+  aging?: number
+  /** A softer scanner: further smoothing of every scan, standard deviation in mm; default 0. */
+  blurMm?: number
+  /** A scanner of another contrast: grey matter to this power; default 1. */
+  gamma?: number
 }
 
 /** A row of the participants table, by BIDS's column names. */
@@ -108,6 +118,8 @@ const NOISE_SIGMA_VOXELS = 0.65
 function checked(options: PhantomOptions) {
   const { subjects = 60, seed = 1, groups = ['CN', 'AD'], effect = 1, deformationMm = 2 } = options
   const { brightness = 0.05, regional = 0.06, noise = 0.04 } = options
+  const { ageDeviation = 7, aging = 1, blurMm = 0, gamma = 1 } = options
+  const ages = Object.fromEntries(DIAGNOSES.map((group) => [group, options.ages?.[group] ?? 72])) as Ages
   if (!Number.isInteger(subjects) || subjects < 1 || subjects > 100000) {
     throw new InputError(`${subjects} subjects: give a whole number from 1 to 100000`)
   }
@@ -118,14 +130,30 @@ function checked(options: PhantomOptions) {
   if (groups.length === 0 || unknown !== undefined) {
     throw new InputError(`groups ${JSON.stringify(groups)}: name one or more of ${DIAGNOSES.join(', ')}`)
   }
-  const amounts = { effect, deformationMm, brightness, regional, noise }
-  const limits = { effect: 2, deformationMm: 6, brightness: 0.5, regional: 0.3, noise: 0.5 }
+  const stranger = Object.keys(options.ages ?? {}).find((group) => !DIAGNOSES.some((own) => own === group))
+  if (stranger !== undefined) throw new InputError(`ages: ${stranger} is none of ${DIAGNOSES.join(', ')}`)
+  const odd = DIAGNOSES.find((group) => !(ages[group] >= 52 && ages[group] <= 92))
+  if (odd !== undefined) throw new InputError(`ages: the mean ${ages[odd]} of ${odd} is not from 52 to 92 years`)
+  if (!(gamma >= 0.25 && gamma <= 4)) throw new InputError(`gamma ${gamma}: give a number from 0.25 to 4`)
+  const amounts = { effect, deformationMm, brightness, regional, noise, ageDeviation, aging, blurMm }
+  const limits = {
+    effect: 2,
+    deformationMm: 6,
+    brightness: 0.5,
+    regional: 0.3,
+    noise: 0.5,
+    ageDeviation: 20,
+    aging: 5,
+    blurMm: 10,
+  }
   for (const [name, value] of Object.entries(amounts)) {
     const limit = limits[name as keyof typeof limits]
     if (!(value >= 0 && value <= limit)) throw new InputError(`${name} ${value}: give a number from 0 to ${limit}`)
   }
-  return { subjects, seed, groups, ...amounts }
+  return { subjects, seed, groups, ages, gamma, ...amounts }
 }
+
+type Ages = Readonly<Record<Diagnosis, number>>
 
 /**
  * A cohort of phantoms. The template is made once (a second or two at 4 mm, several at 1.5 mm); then each subject is made
@@ -143,7 +171,7 @@ export function phantomCohort(options: PhantomOptions = {}): PhantomCohort {
     }
     const diagnosis = settings.groups[number % settings.groups.length]!
     const disease = drawDisease(diagnosis, randomStream(deriveSeed(settings.seed, number, DISEASE)), settings.effect)
-    return { participant: drawPerson(number, settings.seed, diagnosis, disease), disease }
+    return { participant: drawPerson(number, settings, diagnosis, disease), disease }
   }
   const subject = (number: number): PhantomSubject => {
     const { participant, disease } = describe(number)
@@ -164,11 +192,16 @@ export function phantomCohort(options: PhantomOptions = {}): PhantomCohort {
   }
 }
 
-function drawPerson(number: number, seed: number, diagnosis: Diagnosis, disease: Disease): PhantomParticipant {
+function drawPerson(
+  number: number,
+  { seed, ages, ageDeviation }: ReturnType<typeof checked>,
+  diagnosis: Diagnosis,
+  disease: Disease,
+): PhantomParticipant {
   const random = randomStream(deriveSeed(seed, number, PERSON))
   const round = (value: number, digits: number) => Number(value.toFixed(digits))
   const sex = random.uniform() < 0.5 ? 'F' : 'M'
-  const age = round(Math.min(92, Math.max(52, 72 + 7 * random.normal())), 1)
+  const age = round(Math.min(92, Math.max(52, ages[diagnosis] + ageDeviation * random.normal())), 1)
   const tiv = round(MEAN_TIV_ML[sex] + 105 * random.normal(), 0)
   const loss = (name: string) => round(disease.fractions[REGIONS.findIndex((region) => region.name === name)]!, 4)
   return {
@@ -190,16 +223,16 @@ function makeVolumes(
   grid: Grid,
   { age, sex, tiv_ml }: PhantomParticipant,
   disease: Disease,
-  { seed, deformationMm, brightness, regional, noise }: ReturnType<typeof checked>,
+  { seed, deformationMm, brightness, regional, noise, aging, blurMm, gamma }: ReturnType<typeof checked>,
   number: number,
 ): { scan: Volume; atrophy: Volume } {
   const { shape, affine } = grid
-  const years = age - 70
+  const years = aging * (age - 70)
   const whole = (1 - AGING_PER_YEAR * years) * (tiv_ml / 1475) ** TIV_EXPONENT * (sex === 'F' ? FEMALE_GAIN : 1)
   const own = randomStream(deriveSeed(seed, number, REGIONAL))
   const gains = REGIONS.map((_, r) => {
-    const aging = isMedialTemporal[r] ? MEDIAL_TEMPORAL_AGING_PER_YEAR * years : 0
-    return regional * own.normal() - aging
+    const aged = isMedialTemporal[r] ? MEDIAL_TEMPORAL_AGING_PER_YEAR * years : 0
+    return regional * own.normal() - aged
   })
 
   const { first, second, firstWeight, secondWeight } = parcellation
@@ -216,14 +249,20 @@ function makeVolumes(
 
   const form = randomVariation(grid, deriveSeed(seed, number, FORM), deformationMm, brightness)
   const [scan, atrophy] = form.apply([intact, lost]) as [Float32Array, Float32Array]
+  if (blurMm > 0) {
+    const wide = voxelSize(affine).map((mm) => blurMm / mm) as [number, number, number]
+    for (const map of [scan, atrophy]) gaussianBlur(map, shape, wide)
+  }
   const grain = normalField(deriveSeed(seed, number, NOISE), scan.length)
   const sigma = NOISE_SIGMA_VOXELS
   const level = noise / gaussianBlur(grain, shape, [sigma, sigma, sigma])
+  const contrast = (value: number) => (gamma === 1 ? value : value ** gamma)
   for (let v = 0; v < scan.length; v++) {
     if (scan[v] === 0) continue
     const healthy = Math.min(1, scan[v]!)
-    atrophy[v] = Math.min(healthy, atrophy[v]!)
-    const clean = healthy - atrophy[v]!
+    const left = healthy - Math.min(healthy, atrophy[v]!)
+    const clean = contrast(left)
+    atrophy[v] = gamma === 1 ? Math.min(healthy, atrophy[v]!) : contrast(healthy) - clean
     scan[v] = Math.min(1, Math.max(0, clean + level * Math.min(1, 2 * clean) * grain[v]!))
   }
   return { scan: { shape, affine, data: scan }, atrophy: { shape, affine, data: atrophy } }

@@ -42,17 +42,23 @@ export function withResidual(network: Network, residual: Weight | undefined): Ne
   return { ...network, residual }
 }
 
+/** A scan as the network sees it. */
+export interface PreparedInput extends Prepared {
+  /** The same before what its covariates explain was taken off; only of networks that take residuals. */
+  readonly plain?: Float32Array
+}
+
 /**
  * A scan as the network sees it.
  * @param covariates of the scan, for networks that take residuals; others pass over them
  * @throws InputError when the scan does not fit the recipe, or a covariate is missing that the recipe does not allow to be
  */
-export function prepareInput(network: Network, scan: Volume, covariates: ScanCovariates = {}): Prepared {
+export function prepareInput(network: Network, scan: Volume, covariates: ScanCovariates = {}): PreparedInput {
   const { recipe, input } = network.description
   const { residual, ...plain } = recipe
   const prepared = applyRecipe(plain, scan, input)
   const model = residualModel(network)
   if (!model) return prepared
   const { tensor, notes } = residualise(prepared.tensor, covariates, model)
-  return { ...prepared, tensor, notes: [...prepared.notes, ...notes] }
+  return { ...prepared, tensor, plain: prepared.tensor, notes: [...prepared.notes, ...notes] }
 }

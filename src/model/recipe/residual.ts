@@ -113,6 +113,14 @@ export function residualise(
   return { tensor: residuals, notes }
 }
 
+/** 1 for every voxel that the model fits; the others are 0 in all residuals. */
+export function usedVoxels({ coefficients }: ResidualModel): Uint8Array {
+  const { data, shape } = coefficients
+  const used = new Uint8Array(data.length / shape[0]!)
+  for (let n = 0; n < data.length; n++) if (data[n] !== 0) used[n % used.length] = 1
+  return used
+}
+
 /** (value - mean) / deviation of each covariate of the model. */
 function standardise(covariates: ScanCovariates, recipe: ResidualRecipe): { scores: number[]; notes: string[] } {
   const given = (name: string): number | undefined => {
