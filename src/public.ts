@@ -44,6 +44,7 @@ export { constant, input, parameter, type Shape, state, type Tensor } from './en
 export { type TuneOptions, type TuneReport, tune } from './engine/tune.ts'
 export { type Explanation, explainGroup, explainScan, explainScans, prepareScan } from './explain/explain.ts'
 export { type ExplainOptions, type Explanations, explain } from './explain/explain-method.ts'
+export { type Judge, openJudge, type Verdict } from './explain/judge/judge.ts'
 export {
   type Lambdas,
   type MaskInput,
@@ -59,7 +60,18 @@ export {
 } from './explain/mask.ts'
 export type { AnyMethod, Attribution, Explainer, MakeOptions, Method, MethodInput } from './explain/method.ts'
 export { type MethodChoice, methodByName, methods, parseMethods } from './explain/methods.ts'
+export { type Cluster, type Clusters, findClusters } from './explain/postprocess/clusters.ts'
+export { groupMean, groupMoments, oneSampleT, welchT } from './explain/postprocess/group.ts'
+export { type PostprocessOptions, postprocess } from './explain/postprocess/postprocess.ts'
 export { classify, makePredictor, type Prediction, type Predictor, type PredictorOptions } from './explain/predict.ts'
+export { regionsOfInput } from './explain/regions/input-regions.ts'
+export { type RegionRow, regionTable, topRegions } from './explain/regions/region-table.ts'
+export { regionMeans, roiSimilarity, similarityMatrix } from './explain/regions/similarity.ts'
+export { concordance } from './explain/study/agreement.ts'
+export { diceAtCount, mapSimilarity } from './explain/study/map-similarity.ts'
+export { type Atlas, atlasOnGrid, makeAtlas, type Region, regionAt } from './io/atlas/atlas.ts'
+export { parseRegionNames, type RegionName } from './io/atlas/region-names.ts'
+export { mergeSides } from './io/atlas/sides.ts'
 export { InputError } from './io/errors.ts'
 export { encodePng, type MontageOptions, montage } from './io/montage.ts'
 export {
@@ -80,6 +92,7 @@ export {
   networkFromJson,
 } from './model/architectures.ts'
 export { type BuiltNetwork, buildNetwork, networkParameters } from './model/build.ts'
+export { type CrossvalOptions, crossValidate } from './model/crossval/crossval.ts'
 export { type Network, type NetworkDescription, validateDescription, withRecipe } from './model/description.ts'
 export { type ImportOptions, type LoadOptions, loadNetwork, saveNetwork } from './model/formats/format.ts'
 export type { OnnxArray } from './model/formats/onnx.ts'
@@ -95,6 +108,7 @@ export {
 } from './model/recipe/recipe.ts'
 export { type PreparedInput, prepareInput } from './model/recipe/recipe-input.ts'
 export type { ScanCovariates } from './model/recipe/residual.ts'
+export { type SearchOptions, search } from './model/search/search.ts'
 export { scoreVoxels } from './model/segmentation.ts'
 export { summarise } from './model/summary.ts'
 export {
