@@ -19,7 +19,7 @@ const apart = {
   lrp: ['lrp/'],
   optim: ['optim/'],
   perturb: ['perturb/'],
-  train: ['conv/weight', 'softmax/cross_entropy'],
+  train: ['conv/weight', 'dropout/', 'norm/running', 'softmax/cross_entropy'],
 }
 
 const shaders = read(folder, '.wgsl')

@@ -9,6 +9,7 @@ import './engine/gradients/conv-weight.ts'
 
 export { GpuError, type GpuErrorKind, ShapeError } from './engine/errors.ts'
 export { closeGpu, type Gpu, type OpenOptions, openGpu, release } from './engine/gpu.ts'
+export { batchNormTraining } from './engine/ops/batch-norm-training.ts'
 export { gaussianBlur } from './engine/ops/blur.ts'
 export { conv3d, convTranspose3d } from './engine/ops/conv.ts'
 export { dense, matmul } from './engine/ops/dense.ts'
@@ -29,7 +30,7 @@ export {
   tanh,
 } from './engine/ops/elementwise.ts'
 export { crossEntropy } from './engine/ops/loss.ts'
-export { batchNorm, batchNormTraining, instanceNorm } from './engine/ops/norm.ts'
+export { batchNorm, instanceNorm } from './engine/ops/norm.ts'
 export { adam, sgd, stepCounter } from './engine/ops/optimizer.ts'
 export { avgPool3d, globalAvgPool, globalMaxPool, maxPool3d } from './engine/ops/pool.ts'
 export { mean, sum } from './engine/ops/reduce.ts'
@@ -120,4 +121,5 @@ export {
   type TrainResult,
   train,
 } from './model/training/train.ts'
+export { trainingLayers } from './model/training/training-layers.ts'
 export { type PhantomCohort, type PhantomOptions, type PhantomSubject, phantomCohort } from './phantom/cohort.ts'

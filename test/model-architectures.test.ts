@@ -22,6 +22,7 @@ import { buildNetwork } from '../src/model/build.ts'
 import { layerShapes, type Network, type NetworkDescription } from '../src/model/description.ts'
 import { plainRecipe } from '../src/model/recipe/recipe.ts'
 import { summarise } from '../src/model/summary.ts'
+import { trainingLayers } from '../src/model/training/training-layers.ts'
 import { assertClose, closeTestGpu, testGpu, values } from './support/evaluate.ts'
 import { densenetReference, resnetReference, type WeightsByName } from './support/reference/skip-networks.ts'
 
@@ -116,7 +117,7 @@ test('every weight of a ResNet and a DenseNet learns', async () => {
   const gpu = await testGpu()
   for (const make of [resnet3d, densenet3d]) {
     const network = shaken(make({ inputShape: [1, ...SIZE], ...{ channels: [3, 5], growth: 3, layers: [1, 2] } }))
-    const built = buildNetwork(network, { batch: 2, training: { seed: dropoutSeed(1) } })
+    const built = buildNetwork(network, { batch: 2, training: trainingLayers(dropoutSeed(1)) })
     const labels = input([2], 'labels', 'u32')
     const names = [...built.trainable.keys()]
     const gradients = backward(crossEntropy(built.logits, labels), [...built.trainable.values()])

@@ -13,6 +13,7 @@ import { initialise, posterCnn } from '../src/model/architectures.ts'
 import { buildNetwork, networkFromParameters, networkParameters } from '../src/model/build.ts'
 import { layerShapes, validateDescription } from '../src/model/description.ts'
 import { layerTypes } from '../src/model/layer-rules.ts'
+import { trainingLayers } from '../src/model/training/training-layers.ts'
 import { assertClose, closeTestGpu, testGpu, values } from './support/evaluate.ts'
 
 const test = suite('networks on the graph')
@@ -133,7 +134,7 @@ test('training and evaluation share parameters; running statistics move to the b
   const gpu = await testGpu()
   const network = make(2)
   const seed = dropoutSeed(11)
-  const training = buildNetwork(network, { batch: 3, training: { seed } })
+  const training = buildNetwork(network, { batch: 3, training: trainingLayers(seed) })
   const evaluation = buildNetwork(network)
   assert.is(training.parameters, evaluation.parameters)
   assert.is(training.effects.length, 2)
@@ -179,7 +180,7 @@ test('every layer type builds with the shape that the description predicts', () 
     fc.property(fc.tuple(...[0, 1, 2].map(() => fc.integer({ min: 6, max: 11 }))), ([d, h, w]) => {
       const network = initialise(everyLayer([2, d!, h!, w!]), 1)
       const { layers } = buildNetwork(network, { batch: 3 })
-      const training = buildNetwork(network, { batch: 3, training: { seed: dropoutSeed(1) } })
+      const training = buildNetwork(network, { batch: 3, training: trainingLayers(dropoutSeed(1)) })
       for (const { layer, shape } of layerShapes(network.description)) {
         used.add(layer.type)
         assert.equal(layers.get(layer.name)!.shape, [3, ...shape], layer.name)

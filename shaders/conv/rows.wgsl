@@ -9,17 +9,7 @@
 //@include common/linear
 
 //@paste conv/problem
-const STRIDE: vec3u = vec3u(1u);
-const DILATION: vec3u = vec3u(1u);
-const CHANNELS: u32 = 1u;
-const ROWS: u32 = 1u; // at most OUT.y
-const TILE: u32 = 1u; // at most OUT.z
-const ROWS_IN: u32 = 1u; // rows of x that a tile reads
-const COLUMNS_IN: u32 = 1u;
-const LOW_Y: u32 = 0u; // rows of a tile from LOW_Y to HIGH_Y are never outside x
-const HIGH_Y: u32 = 1u;
-const LOW_Z: u32 = 0u;
-const HIGH_Z: u32 = 1u;
+//@paste conv/row_tiles
 const AGAIN_Y: u32 = 0u; // rows that the last tile makes a second time
 const END_Y: u32 = 1u; // rows of the last tile from here on are outside
 const AGAIN_Z: u32 = 0u;
@@ -40,10 +30,7 @@ fn epilogue(v: f32, i: u32) -> f32 { return v; }
 
 const BANDS: u32 = (OUT.y + ROWS - 1u) / ROWS;
 const TILES: u32 = (OUT.z + TILE - 1u) / TILE;
-const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
-const PLANE: u32 = IN.x * IN.y * IN.z;
-const END_X: u32 = IN.x;
-const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+//@paste conv/row_sizes
 const TASKS: u32 = N * GROUPS * BLOCKS * OUT.x * BANDS * TILES;
 
 @compute @workgroup_size(64)

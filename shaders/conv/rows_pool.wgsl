@@ -8,28 +8,11 @@
 //@include pool/padding
 
 //@paste conv/problem
-const STRIDE: vec3u = vec3u(1u);
-const DILATION: vec3u = vec3u(1u);
-const CHANNELS: u32 = 1u;
-const ROWS: u32 = 1u; // (POOL_ROWS - 1) POOL_STRIDE.y + POOL.y
-const TILE: u32 = 1u; // (POOL_TILE - 1) POOL_STRIDE.z + POOL.z
-const ROWS_IN: u32 = 1u; // rows of x that a tile reads
-const COLUMNS_IN: u32 = 1u;
-const LOW_Y: u32 = 0u; // rows of a tile from LOW_Y to HIGH_Y are never outside x
-const HIGH_Y: u32 = 1u;
-const LOW_Z: u32 = 0u;
-const HIGH_Z: u32 = 1u;
-const POOLED: vec3u = vec3u(1u); // size of y
-const POOL: vec3u = vec3u(1u);
-const POOL_STRIDE: vec3u = vec3u(1u);
-const POOL_FRONT: vec3u = vec3u(0u);
+//@paste conv/row_tiles
+//@paste conv/pool_windows
 const PADDED: vec3u = vec3u(1u); // POOL_FRONT + OUT + back padding
-const POOL_ROWS: u32 = 1u; // at most POOLED.y
-const POOL_TILE: u32 = 1u; // at most POOLED.z
 const PARTIAL: u32 = 1u; // 0: no window reaches outside OUT
 const ZERO: u32 = 0u;
-const AGAIN_Y: u32 = 0u; // windows that the last tile makes a second time
-const AGAIN_Z: u32 = 0u;
 const NONE: u32 = 0xffffffffu;
 
 const LISTED: u32 = 0u; // 1: only the tiles in tasks
@@ -50,32 +33,13 @@ fn stage(v: f32, i: u32) -> f32 { return v; }
 fn epilogue(v: f32, i: u32) -> f32 { return v; }
 //@end
 
-const BANDS: u32 = (POOLED.y + POOL_ROWS - 1u) / POOL_ROWS;
-const TILES: u32 = (POOLED.z + POOL_TILE - 1u) / POOL_TILE;
-const BLOCKS: u32 = (CO + CHANNELS - 1u) / CHANNELS;
-const PLANE: u32 = IN.x * IN.y * IN.z;
-const END_X: u32 = IN.x;
-const TAPS: u32 = KERNEL.x * KERNEL.y * KERNEL.z;
+//@paste conv/row_sizes
 const TASKS: u32 = N * GROUPS * BLOCKS * POOLED.x * BANDS * TILES;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   //@paste conv/row_task
-  let tile = task % TILES;
-  let band = task / TILES % BANDS;
-  let px = task / (TILES * BANDS) % POOLED.x;
-  let block = task / (TILES * BANDS * POOLED.x) % BLOCKS;
-  let g = task / (TILES * BANDS * POOLED.x * BLOCKS) % GROUPS;
-  let n = task / (TILES * BANDS * POOLED.x * BLOCKS * GROUPS);
-  let first = block * CHANNELS;
-  let py = min(band * POOL_ROWS, POOLED.y - POOL_ROWS);
-  let pz = min(tile * POOL_TILE, POOLED.z - POOL_TILE);
-  // Of the first convolution row and voxel of the tile; before 0 in front padding.
-  let oy = i32(py * POOL_STRIDE.y) - i32(POOL_FRONT.y);
-  let oz = i32(pz * POOL_STRIDE.z) - i32(POOL_FRONT.z);
-  let corner_y = oy * i32(STRIDE.y) - FRONT.y;
-  let corner_z = oz * i32(STRIDE.z) - FRONT.z;
-  //@paste conv/row_places
+  //@paste conv/pool_place
   //@unroll R 0..ROWS
   let has_row_$(R) = (oy + $(R)i >= 0i) & (oy + $(R)i < i32(OUT.y));
   //@end R
@@ -91,10 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   //@end P
   //@end C
   for (var a = 0u; a < POOL.x; a++) {
-    let plane_out = i32(px * POOL_STRIDE.x + a) - i32(POOL_FRONT.x);
-    if ((plane_out < 0i) | (plane_out >= i32(OUT.x))) { continue; }
-    let ox = u32(plane_out);
-    //@paste conv/row_begin
+    //@paste conv/pool_plane
     for (var c = 0u; c < CI; c++) {
       let channel = ((n * GROUPS + g) * CI + c) * PLANE;
       let weight_c = c * W_IN;

@@ -13,6 +13,7 @@ import { resetMasks, startMasks } from '../explain/mask-state.ts'
 import { buildNetwork } from '../model/build.ts'
 import { classCount, type Network } from '../model/description.ts'
 import { uniformStream } from '../model/random.ts'
+import { trainingLayers } from '../model/training/training-layers.ts'
 import { brainTemplate, gridOf } from '../phantom/brain.ts'
 
 export interface Step {
@@ -65,7 +66,7 @@ function predictStep(network: Network, batch: number): Step {
 /** Forward with batch statistics and dropout, backward, Adam, running statistics. */
 function trainStep(network: Network, batch: number): Step {
   const seed = dropoutSeed(1)
-  const built = buildNetwork(network, { batch, training: { seed } })
+  const built = buildNetwork(network, { batch, training: trainingLayers(seed) })
   const labels = input([batch], 'labels', 'u32')
   const loss = crossEntropy(built.logits, labels)
   const trainable = [...built.trainable.values()]

@@ -3,14 +3,15 @@
  */
 
 import { ShapeError } from '../engine/errors.ts'
+import type { batchNormTraining } from '../engine/ops/batch-norm-training.ts'
 import { gaussianBlur } from '../engine/ops/blur.ts'
 import { broadcastTo } from '../engine/ops/broadcast.ts'
 import { conv3d, convTranspose3d } from '../engine/ops/conv.ts'
 import { dense } from '../engine/ops/dense.ts'
-import { dropout } from '../engine/ops/dropout.ts'
+import type { dropout } from '../engine/ops/dropout.ts'
 import * as elementwise from '../engine/ops/elementwise.ts'
 import { gather } from '../engine/ops/gather.ts'
-import { batchNorm, batchNormTraining, groupNorm, instanceNorm, layerNorm } from '../engine/ops/norm.ts'
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../engine/ops/norm.ts'
 import { avgPool3d, globalAvgPool, globalMaxPool, maxPool3d } from '../engine/ops/pool.ts'
 import { mean } from '../engine/ops/reduce.ts'
 import { resample3d } from '../engine/ops/resample.ts'
@@ -24,13 +25,21 @@ import type { Layer, LayerOf, LayerType } from './layer.ts'
 /** The weights of a network as leaves of the graph, by name. */
 export type NetworkParameters = ReadonlyMap<string, Tensor>
 
+/** What is different in training; see trainingLayers(). Handed in, so that what only explains does not load it. */
+export interface TrainingLayers {
+  /** Engine's dropoutSeed(); advance it after backward. */
+  readonly seed: Tensor
+  readonly batchNorm: typeof batchNormTraining
+  readonly dropout: typeof dropout
+}
+
 export interface BuildOptions {
   /** Scans at a time. Default 1; taken from `input` where that is given. */
   batch?: number
   /** What the network sees, [N, C, D, H, W]; default a new input of the graph. */
   input?: Tensor
   /** Use batch statistics and dropout. `seed` is engine's dropoutSeed(); advance it after backward. */
-  training?: { readonly seed: Tensor }
+  training?: TrainingLayers
 }
 
 export interface BuiltNetwork {
@@ -111,7 +120,7 @@ const builders: Builders = {
     const variance = c.weight('running_var')
     if (!c.training) return batchNorm(x, { gamma, beta, mean, variance, epsilon })
     const statistics = { runningMean: mean, runningVariance: variance }
-    const { y, update } = batchNormTraining(x, { gamma, beta, ...statistics, epsilon, momentum })
+    const { y, update } = c.training.batchNorm(x, { gamma, beta, ...statistics, epsilon, momentum })
     c.effects.push(update)
     return y
   },
@@ -137,7 +146,8 @@ const builders: Builders = {
   scale: ({ factor, offset }, [x]) => elementwise.affine(x, factor, offset),
   softmax: (_, [x]) => softmax(x),
   logSoftmax: (_, [x]) => logSoftmax(x),
-  dropout: ({ rate }, [x], c) => (c.training ? dropout(x, { rate, seed: c.training.seed, stream: c.stream }) : x),
+  dropout: ({ rate }, [x], c) =>
+    c.training ? c.training.dropout(x, { rate, seed: c.training.seed, stream: c.stream }) : x,
   maxPool3d: ({ kernel, stride, padding, dilation, padValue, ceilMode }, [x]) =>
     maxPool3d(x, { kernel, stride, padding, dilation, padValue, ceilMode }),
   avgPool3d: ({ kernel, stride, padding, dilation, ceilMode, countIncludePad }, [x]) =>

@@ -31,10 +31,18 @@ export async function launchChromium(): Promise<Browser | undefined> {
       for (const [name, bytes] of readTar(found.read(archive))) file(name, bytes)
   })
   const executablePath = join(folder, 'chromium')
-  const env = { ...process.env, FONTCONFIG_PATH: process.env.FONTCONFIG_PATH ?? folder }
+  const env = { ...process.env, FONTCONFIG_PATH: process.env.FONTCONFIG_PATH ?? nameFonts(folder) }
   // The system's own libraries where it has them, else those of the package.
   const libraries = startsWith(executablePath) ? {} : { LD_LIBRARY_PATH: join(folder, 'lib') }
   return chromium.launch({ executablePath, args: FLAGS, env: { ...env, ...libraries } })
+}
+
+/** The package's own list of fonts names folders of another machine; without any font this Chromium dies of a text field. */
+function nameFonts(folder: string): string {
+  const fonts = join(folder, 'fonts')
+  const list = `<?xml version="1.0"?><fontconfig><dir>${fonts}</dir><cachedir>${join(fonts, 'cache')}</cachedir></fontconfig>`
+  writeFileSync(join(fonts, 'fonts.conf'), list)
+  return fonts
 }
 
 function startsWith(executable: string): boolean {

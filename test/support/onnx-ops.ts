@@ -1,10 +1,11 @@
 /** ONNX operators in terms of the engine's operations, as far as the test vectors use them. */
 
+import { batchNormTraining } from '../../src/engine/ops/batch-norm-training.ts'
 import { conv3d } from '../../src/engine/ops/conv.ts'
 import { matmul } from '../../src/engine/ops/dense.ts'
 import { add, affine, leakyRelu, relu } from '../../src/engine/ops/elementwise.ts'
 import { crossEntropy } from '../../src/engine/ops/loss.ts'
-import { batchNorm, batchNormTraining } from '../../src/engine/ops/norm.ts'
+import { batchNorm } from '../../src/engine/ops/norm.ts'
 import { adam } from '../../src/engine/ops/optimizer.ts'
 import { avgPool3d, globalAvgPool, maxPool3d } from '../../src/engine/ops/pool.ts'
 import { concat, flatten, reshape, transpose } from '../../src/engine/ops/shape.ts'

@@ -1,7 +1,6 @@
 /** The rule book of autograd: the gradient rule of every operation, by the operation's name. */
 import { convRules } from './conv.ts'
 import { denseRules } from './dense.ts'
-import { dropoutRules } from './dropout.ts'
 import { elementwiseRules } from './elementwise.ts'
 import { normRules } from './norm.ts'
 import { poolRules } from './pool.ts'
@@ -18,7 +17,6 @@ export const gradientRules: Rules = {
   ...resampleRules,
   ...shapeRules,
   ...denseRules,
-  ...dropoutRules,
   ...normRules,
   ...poolRules,
   ...softmaxRules,

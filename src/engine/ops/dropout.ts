@@ -1,4 +1,5 @@
-/** Dropout whose random numbers are a function of a seed on the GPU. Gradient: gradients/dropout.ts. */
+/** Dropout whose random numbers are a function of a seed on the GPU. Only training needs it. */
+import '../shaders-train.gen.ts'
 import { requireShape } from '../errors.ts'
 import { apply, formatShape, type Node, type Operation, parameter, sizeOf, type Tensor } from '../tensor.ts'
 import { applyPiece } from './elementwise.ts'
@@ -43,7 +44,9 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   const constants = { THRESHOLD: threshold, SCALE: 1 / (1 - rate), STREAM: stream }
   // Volatile: must not be folded into a frozen program, whose seed may still advance.
   const attributes = { rate, stream, volatile: true }
-  return applyPiece('dropout', { source: 'dropout/dropout', constants, bind: { seed } }, x, attributes)
+  return applyPiece('dropout', { source: 'dropout/dropout', constants, bind: { seed } }, x, attributes, (_, [dy]) => [
+    dropout(dy!, options),
+  ])
 }
 
 /**

@@ -30,15 +30,20 @@ export function elementwise(
   return applyPiece(name, { source: `elementwise/${name}`, constants, bind: others }, v, constants)
 }
 
-/** Applies a piece of any folder to v; its operands become inputs 1, 2, ... of the node. For operations of other files. */
+/**
+ * Applies a piece of any folder to v; its operands become inputs 1, 2, ... of the node. For operations of other files.
+ * @param gradient where it is not in gradients/
+ */
 export function applyPiece(
   name: string,
   piece: Piece,
   v: Tensor,
   attributes: Readonly<Record<string, unknown>> = {},
+  gradient?: Operation['gradient'],
 ): Tensor {
   const operation: Operation = {
     name,
+    gradient,
     piece: () => piece,
     lower: (node) => [
       {

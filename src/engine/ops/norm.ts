@@ -26,7 +26,12 @@ interface Groups {
   readonly channels: number
 }
 
-function requireChannels(name: string, x: Tensor, vectors: Readonly<Record<string, Tensor | undefined>>): number {
+/** The channels of x; checks that x has two axes and vectors one value a channel. */
+export function requireChannels(
+  name: string,
+  x: Tensor,
+  vectors: Readonly<Record<string, Tensor | undefined>>,
+): number {
   requireShape(x.shape.length >= 2, `${name}: x must be [N, C, ...], got ${formatShape(x.shape)}`)
   const c = x.shape[1]!
   for (const [key, t] of Object.entries(vectors)) {
@@ -101,7 +106,7 @@ function statisticsOf(x: Tensor, { outer, groups, inner }: Groups, epsilon: numb
 }
 
 /** x normalised by its own statistics; the node's inputs are x, statistics, gamma, beta. */
-function normalise(
+export function normalise(
   name: string,
   x: Tensor,
   layout: Groups,
@@ -121,50 +126,6 @@ function normalise(
     bind: { statistics, gamma, beta },
   }
   return { y: applyPiece('normalise', piece, x, { ...layout }), statistics }
-}
-
-/**
- * Batch normalisation in training: by the mean and (biased) variance of each channel over the batch and the volume.
- * Differentiable in x, gamma and beta. `update` is the effect that moves the running statistics as PyTorch does:
- * running = (1 - momentum) running + momentum * batch, with the unbiased variance; its uniform `momentum` can be changed.
- * @param x [N, C, ...]; gamma (default 1), beta (default 0) [C]; runningMean, runningVariance: parameters [C].
- * @param options.epsilon default 1e-5. @param options.momentum default 0.1.
- * @throws ShapeError when a channel has only one value.
- */
-export function batchNormTraining(
-  x: Tensor,
-  options: {
-    gamma?: Tensor
-    beta?: Tensor
-    runningMean: Tensor
-    runningVariance: Tensor
-    epsilon?: number
-    momentum?: number
-  },
-): { y: Tensor; update: Node } {
-  const { gamma, beta, runningMean, runningVariance, epsilon = 1e-5, momentum = 0.1 } = options
-  const channels = requireChannels('batchNormTraining', x, { gamma, beta, runningMean, runningVariance })
-  requireShape(
-    runningMean !== runningVariance,
-    'batchNormTraining: runningMean and runningVariance must be two tensors',
-  )
-  const layout = { outer: x.shape[0]!, groups: channels, inner: sizeOf(x.shape.slice(2)), channels }
-  const { y, statistics } = normalise('batchNormTraining', x, layout, { gamma, beta, epsilon })
-  const total = layout.outer * layout.inner
-  const operation: Operation = {
-    name: 'update_running_statistics',
-    effect: true,
-    lower: () => [
-      {
-        kernel: 'norm/running',
-        constants: { CHANNELS: channels, UNBIASED: total / (total - 1) },
-        uniforms: { momentum },
-        bind: { statistics, mean: runningMean, variance: runningVariance },
-        groups: linearGroups(channels, 64),
-      },
-    ],
-  }
-  return { y, update: apply(operation, [statistics, runningMean, runningVariance], []) }
 }
 
 /**

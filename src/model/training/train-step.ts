@@ -25,6 +25,7 @@ import { type BuiltNetwork, buildNetwork, networkParameters } from '../build.ts'
 import type { Network } from '../description.ts'
 import { checkOptimizer, type StepOptions } from './train-options.ts'
 import { scaledGradients } from './train-precision.ts'
+import { trainingLayers } from './training-layers.ts'
 
 /** What all graphs of one training share on the GPU. */
 export interface Shared {
@@ -98,7 +99,7 @@ export function trainingNetwork(
   prepare: StepOptions['prepare'],
 ): { input: Tensor; built: BuiltNetwork } {
   const input = placeholder([batch, ...network.description.input], 'scans')
-  const built = buildNetwork(network, { input: prepare ? prepare(input, seed) : input, training: { seed } })
+  const built = buildNetwork(network, { input: prepare ? prepare(input, seed) : input, training: trainingLayers(seed) })
   return { input, built }
 }
 

@@ -1,0 +1,22 @@
+// Part of the data gradients through a max-pool: its windows, and what a tile reads of them.
+const POOLED: vec3u = vec3u(1u);
+const POOL_STRIDE: vec3u = vec3u(1u);
+const POOL_FRONT: vec3u = vec3u(0u);
+const CHANNELS: u32 = 1u;
+const ROWS: u32 = 1u; // a multiple of POOL_STRIDE.y
+const TILE: u32 = 1u; // a multiple of POOL_STRIDE.z
+const LAST_Y: u32 = 0u; // first row of the last tile: a multiple of POOL_STRIDE.y
+const LAST_Z: u32 = 0u;
+const ROWS_IN: u32 = 1u;
+const COLUMNS_IN: u32 = 1u;
+const BASE_Y: i32 = 0i; // window of the first row that tile 0 reads
+const BASE_Z: i32 = 0i;
+const PHASE_Y: u32 = 0u; // and that row's place in its window
+const PHASE_Z: u32 = 0u;
+const WINDOWS_Y: u32 = 1u; // windows that the rows of a tile touch
+const WINDOWS_Z: u32 = 1u;
+const END_X: u32 = 1u; // planes from here on are in no window
+const AGAIN_Y: u32 = 0u; // rows that the last tile makes a second time
+const END_Y: u32 = 1u; // rows of the last tile from here on are outside
+const AGAIN_Z: u32 = 0u;
+const END_Z: u32 = 1u;
