@@ -32,6 +32,8 @@ export interface MaskGraph {
   readonly tissue: boolean
   /** The masked scans, where masks leave much of them alone: see mask-live.ts. */
   readonly live: Tensor | undefined
+  /** How often the program of a batch is expected to run: kernels follow from it, and the memory of their lists. */
+  readonly runs: number
   /** Step and trace. */
   readonly step: readonly Node[]
 }
@@ -61,7 +63,8 @@ export function buildGraph(network: Network, settings: MaskSettings, batch: numb
       : ofMask(backward(score, [masked], { seed: filled([batch], 1) })[0]!)
   const options = { ...settings, slope: slopes(settings, mask) }
   const live = settings.within === 'tissue' ? masked : undefined
-  const common = { mask, x, fill, target, logits, probabilities, tissue, live }
+  const runs = settings.iterations * Math.ceil((shared ?? batch) / batch)
+  const common = { mask, x, fill, target, logits, probabilities, tissue, live, runs }
   if (shared === undefined) return { ...common, sums: undefined, step: stepMask(gradient, score, mask, options) }
   const totals = [
     state([1, sizeOf(mask.cells)], undefined, 'group gradient'),
@@ -114,8 +117,8 @@ export function planMasks(
 function planOf(gpu: Gpu, graph: MaskGraph, options: MaskOptions, shared?: number) {
   const { precision, memoryLimit } = options
   const effects = batchEffects(graph, shared)
-  const { probabilities, logits, live } = graph
-  return planProgram(gpu, [probabilities, logits], { effects, frozen: true, live, precision, memoryLimit })
+  const { probabilities, logits, live, runs } = graph
+  return planProgram(gpu, [probabilities, logits], { effects, frozen: true, live, precision, memoryLimit, runs })
 }
 
 /**

@@ -51,7 +51,7 @@ export async function optimiseShared(
       live: graph.live,
       memoryLimit,
       precision,
-      runs: settings.iterations * Math.ceil(scans.length / batch),
+      runs: graph.runs,
     },
   )
   const apart = effects.length === graph.sums!.nodes.length

@@ -62,8 +62,7 @@ export async function openMachine(
   }
   try {
     const { memoryLimit, precision } = options
-    const { probabilities, logits, live } = graph
-    const runs = settings.iterations
+    const { probabilities, logits, live, runs } = graph
     const compiling = { effects: batchEffects(graph), frozen: true, live, memoryLimit, precision, runs }
     const program = await compile(gpu, { probabilities, logits }, compiling)
     return {
