@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { InputError } from '../src/io/errors.ts'
 import { readVolume } from '../src/io/nifti.ts'
 import { buildNifti } from './io-nifti-build.ts'
+import { busy } from './support/busy.ts'
 
 function refuses(bytes: Uint8Array, pattern: RegExp, options = {}) {
   try {
@@ -88,9 +89,9 @@ test('gzip bombs: no more is decompressed than the header needs', () => {
   const file = new Uint8Array(head.length + 32 * bomb.length)
   file.set(head)
   for (let n = 0; n < 32; n++) file.set(bomb, head.length + n * bomb.length)
-  const start = performance.now()
+  const start = busy()
   assert.is(readVolume(file).data[7], 7)
-  assert.ok(performance.now() - start < 1000, 'decompressed far too much')
+  assert.ok(busy() - start < 1000, 'decompressed far too much')
   // A header that claims more than deflate could ever expand to is refused before memory is asked for.
   refuses(gzipSync(buildNifti({ dims: [30000, 30000, 3000], values: [] })), /truncated/)
   refuses(gzipSync(new Uint8Array(8 << 20)), /not a NIfTI/)
@@ -117,7 +118,7 @@ test('1600 mutated files: each is refused with an InputError or is a sound volum
   ])
   const seeds = [...plain, ...plain.map((bytes) => gzipSync(bytes))]
   let read = 0
-  const start = performance.now()
+  const start = busy()
   for (let run = 0; run < 1600; run++) {
     let bytes = seeds[run % seeds.length]!.slice()
     for (let change = pick(4); change >= 0; change--) {
@@ -141,7 +142,7 @@ test('1600 mutated files: each is refused with an InputError or is a sound volum
     }
   }
   assert.ok(read > 50, `only ${read} were read: the mutations are too strong to test much`)
-  assert.ok(performance.now() - start < 10000, 'took more than 10 s')
+  assert.ok(busy() - start < 10000, 'took more than 10 s')
 })
 
 test.run()

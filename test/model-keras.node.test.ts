@@ -8,6 +8,7 @@ import { buildNetwork } from '../src/model/build.ts'
 import type { Network } from '../src/model/description.ts'
 import { loadNetwork, saveNetwork } from '../src/model/formats/format.ts'
 import { summarise } from '../src/model/summary.ts'
+import { busy } from './support/busy.ts'
 import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
 
 const test = suite('Keras import')
@@ -87,7 +88,7 @@ test('a truncated or damaged file gives an InputError in good time', async () =>
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return Math.floor((state / 2 ** 32) * below)
   }
-  const start = performance.now()
+  const start = busy()
   for (let run = 0; run < 300; run++) {
     const damaged = bytes.slice()
     for (let k = 0; k < 3; k++) damaged[random(run % 2 ? 4000 : bytes.length)] = random(256)
@@ -97,7 +98,7 @@ test('a truncated or damaged file gives an InputError in good time', async () =>
       assert.instance(error, InputError)
     }
   }
-  assert.ok(performance.now() - start < 30000)
+  assert.ok(busy() - start < 30000)
 })
 
 test.run()

@@ -5,6 +5,7 @@ import { InputError } from '../src/io/errors.ts'
 import { importOnnx, readOnnxGraph } from '../src/model/formats/onnx.ts'
 import { exportOnnx } from '../src/model/formats/onnx-export.ts'
 import { block, integer, join } from '../src/model/formats/onnx-write.ts'
+import { busy } from './support/busy.ts'
 import { buildOnnx, floats, integers, type ModelSpec } from './support/onnx-build.ts'
 import { onnxZoo } from './support/onnx-zoo.ts'
 
@@ -116,9 +117,9 @@ for (const [name, make, count] of files) {
     const seen = { loaded: 0, refused: 0 }
     let slowest = 0
     for (let k = 0; k < count; k++) {
-      const begin = performance.now()
+      const begin = busy()
       seen[loads(mutate(bytes, random)) ? 'loaded' : 'refused']++
-      slowest = Math.max(slowest, performance.now() - begin)
+      slowest = Math.max(slowest, busy() - begin)
     }
     assert.ok(seen.refused > count / 4 && seen.loaded > count / 100, JSON.stringify(seen))
     assert.ok(slowest < 2000, `the slowest took ${slowest} ms`)
