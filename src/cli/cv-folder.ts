@@ -1,10 +1,10 @@
 /** The folder of a cross-validation: a folder for each fold and run, whatever is in it whole at any moment. */
-import { appendFile, mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { lineChart } from '../io/chart/chart-line.ts'
 import { svgToPng } from '../io/chart/chart-png.node.ts'
 import { svgDocument } from '../io/chart/chart-svg.ts'
-import { InputError } from '../io/errors.ts'
+import { claimFolder, type Settings } from '../io/claimed-folder.node.ts'
 import { readFileChecked, writeFileAtomic } from '../io/files.node.ts'
 import { formatTsv } from '../io/tsv.ts'
 import {
@@ -20,6 +20,7 @@ import { formatPredictions, parsePredictions } from '../model/evaluation/predict
 import { saveNetwork } from '../model/formats/format.ts'
 import type { EpochReport } from '../model/training/train.ts'
 import { checkpointFile } from '../model/training/train-files.node.ts'
+import { historyTable } from '../model/training/train-history.ts'
 import { fileNameOf } from './evaluate-inputs.ts'
 import { formatJson } from './json.ts'
 
@@ -28,59 +29,19 @@ const CHECKPOINT = 'checkpoint.safetensors'
 /** Written last: a part that has it is whole. */
 const DONE = 'metrics.json'
 
-/** What a study is: another one may not go on in its folder. */
-export type Settings = Readonly<Record<string, unknown>>
-
 /**
  * Makes the folder of a new study, or finds that of one that goes on.
  * @param about what else to keep with the settings, for the record
  * @returns what the study was started with, as `about` was then
  * @throws InputError for a folder that holds a study and none is to go on, or another one than that
  */
-export async function openStudyFolder(
+export function openStudyFolder(
   folder: string,
   settings: Settings,
   about: Settings,
   resume: boolean,
 ): Promise<Settings> {
-  const file = join(folder, STUDY)
-  const known = await readFile(file, 'utf8').catch(() => undefined)
-  if (known === undefined) {
-    if (resume) throw new InputError(`${folder} holds no cross-validation to go on with; leave --resume out`)
-    await writeFileAtomic(file, formatJson({ settings, ...about }))
-    return about
-  }
-  if (!resume) {
-    throw new InputError(`${folder} holds a cross-validation; go on with --resume, or choose another --out`)
-  }
-  const { settings: before, ...started } = parseStudy(known, file)
-  const changed = [...new Set([...Object.keys(before), ...Object.keys(settings)])].filter(
-    (key) => canonical(before[key]) !== canonical(settings[key]),
-  )
-  if (changed.length > 0) {
-    const named = changed.slice(0, 3).map((key) => `${key} was ${short(before[key])} and is ${short(settings[key])}`)
-    const more = changed.length > named.length ? `; and ${changed.length - named.length} more` : ''
-    throw new InputError(
-      `${folder} holds another cross-validation: ${named.join('; ')}${more}; give the same cohorts and options, or another --out`,
-    )
-  }
-  return started
-}
-
-function parseStudy(text: string, file: string): { settings: Settings } & Settings {
-  try {
-    const { settings, ...about } = JSON.parse(text)
-    return { settings: settings ?? {}, ...about }
-  } catch (error) {
-    throw new InputError(`${file} is damaged: ${(error as Error).message}; remove the folder and start anew`)
-  }
-}
-
-/** As it is after a round through the file. */
-const canonical = (value: unknown) => JSON.stringify(value) ?? 'undefined'
-const short = (value: unknown) => {
-  const text = JSON.stringify(value) ?? 'not given'
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+  return claimFolder(folder, { file: STUDY, kind: 'cross-validation', settings, about, resume })
 }
 
 export function partFolder(folder: string, { fold, run }: Part): string {
@@ -150,7 +111,7 @@ async function partFiles(result: PartResult, evaluation: EvaluateOptions, seed: 
       bytes: formatPredictions(own),
     })),
     { name: 'metrics.tsv', bytes: formatTsv(evaluationColumns, metrics) },
-    { name: 'training.tsv', bytes: trainingTable(history, best) },
+    { name: 'training.tsv', bytes: historyTable(history, best) },
     { name: 'curves.png', bytes: await svgToPng(trainingCurves(history, best), 2) },
     { name: DONE, bytes: formatJson(document) },
   ]
@@ -158,22 +119,6 @@ async function partFiles(result: PartResult, evaluation: EvaluateOptions, seed: 
 
 function withoutTimes({ seconds: _, waited: __, scansPerSecond: ___, ...rest }: EpochReport) {
   return rest
-}
-
-export function trainingTable(history: readonly EpochReport[], best: EpochReport): string {
-  const columns = ['epoch', 'loss', 'validation_loss', 'balanced_accuracy', 'auc', 'learning_rate', 'chosen'] as const
-  return formatTsv(
-    columns,
-    history.map((entry) => ({
-      epoch: entry.epoch,
-      loss: entry.loss,
-      validation_loss: entry.validationLoss,
-      balanced_accuracy: entry.balancedAccuracy,
-      auc: entry.auc,
-      learning_rate: entry.learningRate,
-      chosen: entry.epoch === best.epoch ? 1 : 0,
-    })),
-  )
 }
 
 /** Losses beside what the validation scans say; SVG. */

@@ -5,13 +5,14 @@
  */
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InputError } from '../../io/errors.ts'
+import { claimFolder } from '../../io/claimed-folder.node.ts'
 import { readFileChecked, writeFileAtomic } from '../../io/files.node.ts'
 import { loadNetwork, saveNetwork } from '../formats/format.ts'
 import { checkpointFile } from '../training/train-files.node.ts'
+import { historyTable } from '../training/train-history.ts'
 import type { TrialStore } from './search.ts'
 import type { TrialOutcome } from './trial.ts'
-import { historyTable, trialsTable } from './trial-table.ts'
+import { trialsTable } from './trial-table.ts'
 
 /**
  * The store of a search in a folder, made where it is missing.
@@ -24,8 +25,7 @@ export async function searchFolder(
   identity: Readonly<Record<string, unknown>>,
   resume: boolean,
 ): Promise<TrialStore> {
-  await mkdir(folder, { recursive: true })
-  await claim(folder, identity, resume)
+  await claimFolder(folder, { file: 'search.json', kind: 'search', settings: identity, resume })
   const trialFolder = (trial: number) => join(folder, `trial-${trial}`)
   const bytesOf = (trial: number) => readFileChecked(join(trialFolder(trial), 'network.safetensors'))
   let exported: number | undefined
@@ -59,40 +59,6 @@ export async function searchFolder(
     },
     network: async (trial) => loadNetwork(await bytesOf(trial), { name: `trial ${trial}` }),
   }
-}
-
-/** Takes a folder for a search, or finds that it is this one's already. */
-async function claim(folder: string, identity: Readonly<Record<string, unknown>>, resume: boolean): Promise<void> {
-  const file = join(folder, 'search.json')
-  const text = await readFile(file, 'utf8').catch(absent)
-  if (text === undefined) {
-    if (resume) throw new InputError(`${folder} holds no search to go on with; leave --resume out`)
-    return writeFileAtomic(file, json(identity))
-  }
-  if (!resume) throw new InputError(`${folder} holds a search; go on with --resume, or choose another --out`)
-  const before = parse(text, file)
-  const now = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>
-  const differs = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
-    (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
-  )
-  if (differs.length === 0) return
-  const changes = differs.slice(0, 3).map((key) => `${key} was ${brief(before[key])} and is ${brief(now[key])}`)
-  throw new InputError(
-    `${folder} holds another search: ${changes.join('; ')}; give the same cohort and options, or another --out`,
-  )
-}
-
-function parse(text: string, file: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch (error) {
-    throw new InputError(`${file} is damaged: ${(error as Error).message}; use another folder`)
-  }
-}
-
-function brief(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'not given'
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
 function absent(error: NodeJS.ErrnoException): undefined {

@@ -1,6 +1,5 @@
-/** Tables of a random search: one row a trial, one row an epoch. */
+/** The table of a random search: one row a trial. */
 import { formatTsv } from '../../io/tsv.ts'
-import type { EpochReport } from '../training/train-progress.ts'
 import type { TrialOutcome } from './trial.ts'
 
 const TRIAL_COLUMNS = [
@@ -38,20 +37,4 @@ export function trialsTable(outcomes: readonly TrialOutcome[], best: TrialOutcom
     reason: reason?.replace(/\s+/g, ' '),
   }))
   return formatTsv(TRIAL_COLUMNS, rows)
-}
-
-const EPOCH_COLUMNS = ['epoch', 'loss', 'validation_loss', 'balanced_accuracy', 'auc', 'learning_rate', 'chosen']
-
-/** training.tsv: the history of a training, without times, so that equal trainings have equal files. */
-export function historyTable(history: readonly EpochReport[], best: EpochReport): string {
-  const rows = history.map(({ epoch, loss, validationLoss, balancedAccuracy, auc, learningRate }) => ({
-    epoch,
-    loss,
-    validation_loss: validationLoss,
-    balanced_accuracy: balancedAccuracy,
-    auc,
-    learning_rate: learningRate,
-    chosen: epoch === best.epoch ? 1 : 0,
-  }))
-  return formatTsv(EPOCH_COLUMNS, rows)
 }
