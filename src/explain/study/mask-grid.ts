@@ -69,7 +69,8 @@ export function chooseSetting(cells: readonly GridCell[], below: number): GridCh
   const best = Math.max(...strong.map((n) => stability[n] ?? Number.NEGATIVE_INFINITY))
   const stable = strong.filter((n) => best === Number.NEGATIVE_INFINITY || stability[n]! >= best - STABILITY_SLACK)
   const chosen = stable.reduce((least, n) => (cells[n]!.area < cells[least]!.area ? n : least))
-  const about = stability[chosen] === undefined ? '' : `, ROI similarity to its neighbours ${stability[chosen].toFixed(3)}`
+  const about =
+    stability[chosen] === undefined ? '' : `, ROI similarity to its neighbours ${stability[chosen].toFixed(3)}`
   return {
     chosen,
     stability,

@@ -93,7 +93,12 @@ async function fillsOf(
   given: Float32Array | undefined,
 ): Promise<(Float32Array | number)[]> {
   const mean = () => meanOf(scans.map(({ tensor, plain }) => plain ?? tensor))
-  const replacement = await openReplacement(gpu, network, settings, settings.fill === 'mean' ? (given ?? mean()) : undefined)
+  const replacement = await openReplacement(
+    gpu,
+    network,
+    settings,
+    settings.fill === 'mean' ? (given ?? mean()) : undefined,
+  )
   try {
     const fills: (Float32Array | number)[] = []
     for (const scan of scans) fills.push((await replacement.of(scan)) ?? (settings.fill === 'one' ? 1 : 0))

@@ -1,0 +1,196 @@
+/** What the page knows: one plain object. Everything on the page shows some of it. */
+import type { Volume } from '../../src/io/volume.ts'
+import type { ScanCovariates } from '../../src/model/recipe/residual.ts'
+import { createStore, type Store } from '../shared/store.ts'
+import type { Analysis } from '../worker/analysis.ts'
+import type { Fit } from '../worker/engine.ts'
+import type { MethodFacts } from '../worker/method-facts.ts'
+import type { NetworkFacts } from '../worker/network-facts.ts'
+import type { Key, Language, Values } from './strings.ts'
+
+/** Somebody whose scan can be shown. */
+export interface Subject {
+  readonly id: string
+  readonly name: string
+  /** Opened by the visitor: covariates can be edited. */
+  readonly own: boolean
+  readonly covariates: ScanCovariates
+  /** The scan's file. */
+  readonly bytes: () => Promise<Uint8Array>
+}
+
+/** A scan that has been read. */
+export interface Scan {
+  readonly subject: string
+  readonly volume: Volume
+  /** The same on a finer grid where the scan's is coarse, to be drawn. */
+  readonly display: Volume
+}
+
+export interface NetworkChoice {
+  readonly id: string
+  readonly name: string
+  readonly bytes: () => Promise<Uint8Array>
+  readonly recipe?: unknown
+}
+
+/** A map of somebody's scan. */
+export interface RelevanceMap {
+  readonly id: string
+  readonly name: string
+  readonly subject: string
+  readonly volume: Volume
+  /** The same on a finer grid where it is coarse, to be drawn. */
+  readonly display: Volume
+  readonly signed: boolean
+  /** Magnitude with the brightest colour when the scale is the map's own. */
+  readonly max: number
+  /** The file, of maps that were not made here. */
+  readonly bytes?: Uint8Array
+  /** Of maps made here: how, for the report. */
+  readonly made?: {
+    readonly method: string
+    readonly network: string
+    readonly className: string
+    readonly facts: Readonly<Record<string, number>>
+  }
+}
+
+export interface Message {
+  readonly id: number
+  readonly kind: 'error' | 'note'
+  readonly key: Key
+  readonly values?: Values
+  /** What went wrong in the engine's own words, which are English. */
+  readonly detail?: string
+  readonly action?: { readonly key: Key; readonly values?: Values; readonly run: () => void }
+}
+
+export interface Job {
+  readonly method: string
+  readonly share: number
+  readonly className: string
+  /** Of a mask: its score after the steps seen so far. */
+  readonly watched: readonly { readonly iteration: number; readonly iterations: number; readonly score: number }[]
+}
+
+export type Theme = 'auto' | 'light' | 'dark'
+export type Point = readonly [number, number, number]
+
+export interface State {
+  readonly language: Language
+  readonly theme: Theme
+  readonly title: string
+  readonly gpu: { readonly state: 'opening' | 'ready' | 'none'; readonly name: string }
+  readonly methods: readonly MethodFacts[]
+  readonly subjects: readonly Subject[]
+  readonly networks: readonly NetworkChoice[]
+  readonly subject: string
+  readonly network: string
+  /** Of the subject, once it is read. */
+  readonly scan: Scan | undefined
+  readonly facts: NetworkFacts | undefined
+  readonly fit: Fit | undefined
+  readonly prediction: readonly number[] | undefined
+  readonly predicting: boolean
+  readonly job: Job | undefined
+  readonly maps: readonly RelevanceMap[]
+  /** Ids of the maps of both views; empty: none. */
+  readonly shown: readonly [string, string]
+  readonly analyses: readonly [Analysis | undefined, Analysis | undefined]
+  readonly compare: boolean
+  /** Share of the colour scale below which nothing is shown. */
+  readonly threshold: number
+  readonly minVoxels: number
+  readonly opacity: number
+  readonly hidden: boolean
+  readonly scale: 'own' | 'fixed'
+  readonly fixedMax: number
+  readonly radiological: boolean
+  readonly outline: boolean
+  readonly render: boolean
+  /** World mm. */
+  readonly crosshair: Point
+  /** The atlas on the grid of the scan. */
+  readonly regions: { readonly labels: Uint16Array; readonly names: readonly string[] } | undefined
+  readonly messages: readonly Message[]
+}
+
+export type PageStore = Store<State>
+
+export function createPageStore(): PageStore {
+  return createStore<State>({
+    language: 'en',
+    theme: 'auto',
+    title: '',
+    gpu: { state: 'opening', name: '' },
+    methods: [],
+    subjects: [],
+    networks: [],
+    subject: '',
+    network: '',
+    scan: undefined,
+    facts: undefined,
+    fit: undefined,
+    prediction: undefined,
+    predicting: false,
+    job: undefined,
+    maps: [],
+    shown: ['', ''],
+    analyses: [undefined, undefined],
+    compare: false,
+    threshold: 0.25,
+    minVoxels: 1,
+    opacity: 0.85,
+    hidden: false,
+    scale: 'own',
+    fixedMax: 1,
+    radiological: false,
+    outline: true,
+    render: false,
+    crosshair: [0, 0, 0],
+    regions: undefined,
+    messages: [],
+  })
+}
+
+export function mapById({ maps }: State, id: string): RelevanceMap | undefined {
+  return maps.find((map) => map.id === id)
+}
+
+/** Magnitude with the brightest colour. */
+export function scaleMax(
+  { scale, fixedMax }: Pick<State, 'scale' | 'fixedMax'>,
+  map: RelevanceMap | undefined,
+): number {
+  return scale === 'fixed' ? fixedMax : (map?.max ?? 1)
+}
+
+/** Index in a volume's data of the voxel at a place; undefined outside. */
+export function voxelAt({ shape, affine }: Pick<Volume, 'shape' | 'affine'>, mm: Point): number | undefined {
+  const [a, b, c, x, d, e, f, y, g, h, k, z] = affine as unknown as number[] as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  const [p, q, r] = [mm[0] - x, mm[1] - y, mm[2] - z]
+  const determinant = a * (e * k - f * h) - b * (d * k - f * g) + c * (d * h - e * g)
+  // Cramer's rule; the rounding goes to the higher voxel, as in resampling.
+  const at = [
+    p * (e * k - f * h) - b * (q * k - f * r) + c * (q * h - e * r),
+    a * (q * k - f * r) - p * (d * k - f * g) + c * (d * r - q * g),
+    a * (e * r - q * h) - b * (d * r - q * g) + p * (d * h - e * g),
+  ].map((n) => Math.floor(n / determinant + 0.5))
+  const [i, j, l] = at as [number, number, number]
+  const inside = i >= 0 && j >= 0 && l >= 0 && i < shape[0] && j < shape[1] && l < shape[2]
+  return inside ? i + shape[0] * (j + shape[1] * l) : undefined
+}
