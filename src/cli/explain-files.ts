@@ -22,6 +22,8 @@ export interface About {
   readonly adapter: string
   readonly software: boolean
   readonly versions: Readonly<Record<string, string>>
+  /** The record as it is written, where not as writeMap makes it; it keeps the key. */
+  readonly describe?: (report: Readonly<Record<string, unknown>>, made: MapToWrite) => object
 }
 
 /** One map, ready to be written. */
@@ -95,7 +97,7 @@ export async function writeMap(made: MapToWrite, about: About): Promise<Written 
     ...(isMask && !made.polish && { max: 1 }),
   })
   const volume = await promisify(gzip)(writeVolume(map, { description: `voxplain ${method.name} ${name}` }))
-  const bytes = [volume, encodePng(picture), formatJson(report)]
+  const bytes = [volume, encodePng(picture), formatJson(about.describe?.(report, made) ?? report)]
   const files = MAP_ENDINGS.map((ending, n) => ({ path: stem + ending, bytes: bytes[n]! }))
   // A record of an earlier run must not stand beside a newer volume, even if this is the last that happens.
   await unlink(`${stem}.json`).catch(() => undefined)

@@ -14,7 +14,7 @@ import { addPolishOptions, type PolishOptions } from './explain-polish.ts'
 import { type ImportCommandOptions, type LoadedNetwork, readJsonFile } from './network.ts'
 import { bytesOption, integerOption, listOption, numberOption, numbersOption, seedOption } from './options.ts'
 
-type MaskFlags = Pick<
+export type MaskFlags = Pick<
   MaskOptions,
   | 'beta1'
   | 'beta2'
@@ -80,7 +80,7 @@ export function addExplainOptions(command: Command): void {
 }
 
 /** A flag for every option of the mask; what is not given keeps maskDefaults. */
-function maskOptions(): Option[] {
+export function maskOptions(): Option[] {
   const flag = (name: keyof MaskFlags | keyof Lambdas, flags: string, text: string) =>
     new Option(
       `--${flags}`,
@@ -189,7 +189,8 @@ export function maskPlan(
   }
 }
 
-function maskFlags(options: ExplainCommandOptions): MaskFlags {
+/** What the flags of a command say about masks, its other options left out. */
+export function maskFlags(options: MaskFlags): MaskFlags {
   const { beta1, beta2, fill, within, reduction, resolution } = options
   const { jitter, iterations, tolerance, learningRate, score } = options
   return { beta1, beta2, fill, within, reduction, resolution, jitter, iterations, tolerance, learningRate, score }

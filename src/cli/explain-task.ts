@@ -42,6 +42,22 @@ export interface Task {
   /** All that maps depend on beside scan, method and class. */
   readonly facts: object
   readonly reporter: Reporter
+  /** Where other processes work on the same scans. */
+  readonly division?: Division
+  /** What maps are called, where not as mapStem has it. @param className where there are several classes */
+  readonly nameOf?: (stem: string, job: JobName, className: string | undefined) => string
+}
+
+/** How a run shares its scans with other processes. Scans go by their index in the task. */
+export interface Division {
+  /** Whether the scan is this process's to work on now; asked before it is looked up which of its maps are there. */
+  take(index: number, digest: string): Promise<boolean>
+  /** All that could be made of a scan that was taken is made. */
+  done(index: number): Promise<void>
+  /** A scan, or a map of it, has failed. */
+  failed(index: number, error: unknown): void
+  /** Whether nothing more shall be begun. */
+  stopped(): boolean
 }
 
 /** One map to be made. */
@@ -63,13 +79,19 @@ export interface LoadedScan {
 }
 
 /** Path of a map without an ending. */
-export function mapStem({ out, about, targets }: Task, stem: string, job: Pick<Job, 'target'> & JobName): string {
+export function mapStem(
+  { out, about, targets, nameOf }: Task,
+  stem: string,
+  job: Pick<Job, 'target'> & JobName,
+): string {
   const { classes } = about.loaded.network.description.recipe
+  if (nameOf) return join(out, nameOf(stem, job, targets.length > 1 ? classes[job.target!] : undefined))
   const class_ = targets.length > 1 ? `_target-${classes[job.target!]!.replace(/[^A-Za-z0-9]+/g, '')}` : ''
   return join(out, `${stem}${job.variant.suffix}${class_}_desc-${job.choice.name}_relevance`)
 }
 
-interface JobName {
+/** What a map is called by. */
+export interface JobName {
   readonly variant: Variant
   readonly choice: MethodChoice
 }

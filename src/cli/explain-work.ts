@@ -20,7 +20,7 @@ import { formatTable } from './terminal.ts'
  * GPU works on it, and the next one, which is read and decompressed meanwhile; maps are written meanwhile, too.
  */
 export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
-  const { scans, reporter, about } = task
+  const { scans, reporter, about, division } = task
   const { loaded } = about
   /** What is to be made of each scan, once its digest is known. */
   const plans: Job[][] = scans.map(() => [])
@@ -34,13 +34,16 @@ export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
   const read = readerOf(
     scans.map(({ path }) => path),
     async (index, digest) => {
+      if (division && (division.stopped() || !(await division.take(index, digest)))) return false
       plans[index] = await planScan(task, index, digest)
-      return plans[index]!.some(({ outcome }) => !outcome)
+      const missing = plans[index]!.some(({ outcome }) => !outcome)
+      if (!missing) await division?.done(index)
+      return missing
     },
   )
   let next = 0
   const loadOne = async (): Promise<LoadedScan | undefined> => {
-    while (next < scans.length) {
+    while (next < scans.length && !division?.stopped()) {
       const index = next++
       const { path, covariates } = scans[index]!
       try {
@@ -59,6 +62,8 @@ export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
       } catch (error) {
         if (!(error instanceof InputError)) throw error
         fail(index, error.message)
+        division?.failed(index, error)
+        await division?.done(index)
       }
     }
     return undefined
@@ -78,17 +83,24 @@ export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
   try {
     const size = Math.min(scans.length, task.flags.batch ?? busyBatch(task.gpu, loaded.network, scans.length))
     let group = await loadGroup(size)
-    while (group.length > 0) {
+    while (group.length > 0 && !division?.stopped()) {
       const following = loadGroup(size)
       // Awaited in its turn; until then a failure must not count as unhandled.
       following.catch(() => undefined)
       for (const m of task.methods.keys()) {
         const todo = group.flatMap((scan) => scan.jobs.flatMap((job) => (job.method === m ? [{ scan, job }] : [])))
-        if (todo.length === 0) continue
+        if (todo.length === 0 || division?.stopped()) continue
         workers[m] ??= await openOne(task, m, todo[0]!.scan, workers)
         const made = await runWorker(task, workers[m], group, todo)
         await writing
         writing = writeAll(task, made, fail)
+        writing.catch(() => undefined)
+      }
+      if (division) {
+        const made = group
+        writing = writing.then(async () => {
+          for (const { index } of made) await division.done(index)
+        })
         writing.catch(() => undefined)
       }
       group = await following
@@ -184,6 +196,7 @@ async function writeAll(
     } catch (error) {
       if (!(error instanceof InputError)) throw error
       fail(scan.index, error.message)
+      task.division?.failed(scan.index, error)
       job.outcome = { error: error.message }
     }
   }

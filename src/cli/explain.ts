@@ -96,7 +96,8 @@ async function explain(
   })
 }
 
-async function planMethods(
+/** Methods with all that words and flags say about them. */
+export async function planMethods(
   choices: readonly MethodChoice[],
   loaded: LoadedNetwork,
   scans: number,

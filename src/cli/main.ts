@@ -4,7 +4,10 @@ import { NoAdapterError } from '../engine/adapter.ts'
 import { GpuError, ShapeError } from '../engine/errors.ts'
 import { InputError } from '../io/errors.ts'
 import { addBench } from './bench.ts'
+import { addBids } from './bids.ts'
+import { bidsSpelling } from './bids-options.ts'
 import { addCohort } from './cohort.ts'
+import { addCompare } from './compare.ts'
 import { addConvert } from './convert.ts'
 import { addCv } from './cv.ts'
 import { addDoctor } from './doctor.ts'
@@ -16,6 +19,8 @@ import { addJudge } from './judge.ts'
 import { addPhantom } from './phantom.ts'
 import { addPredict } from './predict.ts'
 import { addSearch } from './search.ts'
+import { addStatus } from './status.ts'
+import { addStudy } from './study.ts'
 import { oneLine, processTerminal, type Terminal } from './terminal.ts'
 import { addTrain } from './train.ts'
 import { addTune } from './tune.ts'
@@ -39,7 +44,7 @@ export async function main(argv: readonly string[], terminal: Terminal = process
     code = result
   })
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    await program.parseAsync(bidsSpelling(argv), { from: 'user' })
     return code
   } catch (error) {
     return report(error, terminal)
@@ -66,12 +71,16 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
     addPredict,
     addEvaluate,
     addExplain,
+    addBids,
+    addStatus,
     addJudge,
     addPhantom,
     addCohort,
     addTrain,
     addCv,
     addSearch,
+    addStudy,
+    addCompare,
     addBench,
     addTune,
   ])
