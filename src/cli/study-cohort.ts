@@ -10,7 +10,7 @@ import { InputError } from '../io/errors.ts'
 import { readVolumeFile } from '../io/files.node.ts'
 import { type Grid, sameGrid } from '../io/resample.ts'
 import type { Volume } from '../io/volume.ts'
-import { keepLoaded, type LoadScan } from '../model/crossval/scan-set.ts'
+import { keepLoaded } from '../model/crossval/scan-set.ts'
 import type { Network } from '../model/description.ts'
 import type { PredictionRow } from '../model/evaluation/predictions.ts'
 import { product } from '../model/layer-rules.ts'
@@ -26,7 +26,9 @@ export function rowFinder(cohort: Cohort): (who: Pick<PredictionRow, 'participan
     const place = places.get(key(who))
     if (place !== undefined) return place
     const name = who.session === undefined ? who.participant : `${who.participant}, ${who.session}`
-    throw new InputError(`${cohort.name} has no row of ${name}, whom the networks were tested on; give the table that they were trained on`)
+    throw new InputError(
+      `${cohort.name} has no row of ${name}, whom the networks were tested on; give the table that they were trained on`,
+    )
   }
 }
 
@@ -35,6 +37,8 @@ export interface StudyScans {
   readonly grid: Grid
   /** Mean of the scans, NaN and infinite voxels as 0. */
   readonly mean: Volume
+  /** Size of a network's voxels in mm along [D, H, W]. */
+  spacing(description: Network['description']): [number, number, number]
   /** A row's scan as a network sees it. */
   input(network: Network, row: number): Promise<MaskInput>
 }
@@ -57,41 +61,48 @@ export async function readStudyScans(
     try {
       return applyRecipe(recipe, volume, description.input).tensor
     } catch (error) {
-      throw error instanceof InputError && !error.message.includes(path) ? new InputError(`${path}: ${error.message}`) : error
+      throw error instanceof InputError && !error.message.includes(path)
+        ? new InputError(`${path}: ${error.message}`)
+        : error
     }
   }
   const pathOf = (row: number) => cohort.rows[row]!.scan!
   let grid: Grid | undefined
-  let sum: Float64Array | undefined
-  const waiting = new Map<number, Float32Array>()
-  const load = keepLoaded(
-    async (row) => waiting.get(row) ?? prepare(pathOf(row), await readVolumeFile(pathOf(row))),
-    4 * product(description.input),
-    totalmem() / 3,
-  )
-  for (const [n, row] of rows.entries()) {
-    const volume = await readVolumeFile(pathOf(row))
-    grid ??= { shape: volume.shape, affine: volume.affine }
-    if (!sameGrid(volume, grid)) {
-      throw new InputError(`${pathOf(row)} lies on another grid than ${pathOf(rows[0]!)}; bring all scans to one (region by region, maps are compared voxel for voxel)`)
+  let sum = new Float64Array()
+  const seen = new Set<number>()
+  const add = (row: number, volume: Volume) => {
+    if (!grid) {
+      grid = { shape: volume.shape, affine: volume.affine }
+      sum = new Float64Array(volume.data.length)
     }
-    sum ??= new Float64Array(volume.data.length)
+    if (!sameGrid(volume, grid)) {
+      throw new InputError(
+        `${pathOf(row)} lies on another grid than ${pathOf(rows[0]!)}; bring all scans to one, where maps can be compared voxel by voxel`,
+      )
+    }
     for (let v = 0; v < sum.length; v++) if (Number.isFinite(volume.data[v]!)) sum[v]! += volume.data[v]!
-    waiting.set(row, prepare(pathOf(row), volume))
+    seen.add(row)
+  }
+  const read = async (row: number) => {
+    const volume = await readVolumeFile(pathOf(row))
+    if (!seen.has(row)) add(row, volume)
+    return prepare(pathOf(row), volume)
+  }
+  const load = keepLoaded(read, 4 * product(description.input), totalmem() / 3)
+  for (const [n, row] of rows.entries()) {
     await load(row)
-    waiting.delete(row)
     onProgress?.(n + 1, rows.length)
   }
-  if (!grid || !sum) throw new InputError('the study has no scans')
+  if (!grid) throw new InputError('the study has no scans')
   const spacing = tensorSpacing(recipe, grid.affine)
+  const place = grid.affine
   return {
     grid,
+    spacing: (own) => tensorSpacing(own.recipe, place),
     mean: { ...grid, data: Float32Array.from(sum, (value) => value / rows.length) },
-    input: async (network, row) => inputOf(network, await loadPlain(load, row), covariates(row), spacing),
+    input: async (network, row) => inputOf(network, await load(row), covariates(row), spacing),
   }
 }
-
-const loadPlain = async (load: LoadScan, row: number) => load(row)
 
 function inputOf(
   network: Network,

@@ -38,7 +38,9 @@ export async function openStudyNetworks(folder: string): Promise<StudyFolder> {
   const contexts = await contextsIn(folder)
   const [folds, runs] = [new Set(contexts.map(({ fold }) => fold)).size, new Set(contexts.map(({ run }) => run)).size]
   if (runs < 2) {
-    throw new InputError(`${folder} has one run a fold; how networks differ by their seed needs two: voxplain cv --runs 2`)
+    throw new InputError(
+      `${folder} has one run a fold; how networks differ by their seed needs two: voxplain cv --runs 2`,
+    )
   }
   if (folds < 2) throw new InputError(`${folder} has one fold; how networks differ by their scans needs two`)
   const missing = Array.from({ length: folds * runs }, (_, n) => ({ fold: Math.floor(n / runs), run: n % runs })).find(
@@ -73,7 +75,9 @@ const partName = ({ fold, run }: Context) => join(`fold-${fold}`, `run-${run}`)
 async function contextsIn(folder: string): Promise<Context[]> {
   const names = async (path: string) => readdir(path).catch(() => [] as string[])
   const numbers = (list: readonly string[], stem: string) =>
-    list.flatMap((name) => (name.startsWith(stem) && /^\d+$/.test(name.slice(stem.length)) ? [Number(name.slice(stem.length))] : []))
+    list.flatMap((name) =>
+      name.startsWith(stem) && /^\d+$/.test(name.slice(stem.length)) ? [Number(name.slice(stem.length))] : [],
+    )
   const found: Context[] = []
   for (const fold of numbers(await names(folder), 'fold-').sort((a, b) => a - b)) {
     for (const run of numbers(await names(join(folder, `fold-${fold}`)), 'run-').sort((a, b) => a - b)) {
@@ -83,7 +87,9 @@ async function contextsIn(folder: string): Promise<Context[]> {
     }
   }
   if (found.length > 0) return found
-  throw new InputError(`${folder} holds no networks of a cross-validation (fold-0/run-0/network.safetensors, ...); make it with voxplain cv`)
+  throw new InputError(
+    `${folder} holds no networks of a cross-validation (fold-0/run-0/network.safetensors, ...); make it with voxplain cv`,
+  )
 }
 
 interface FolderSettings {
@@ -104,7 +110,11 @@ async function settingsIn(folder: string): Promise<FolderSettings> {
   }
 }
 
-async function openOne(folder: string, context: Context, classes: readonly string[] | undefined): Promise<StudyNetwork> {
+async function openOne(
+  folder: string,
+  context: Context,
+  classes: readonly string[] | undefined,
+): Promise<StudyNetwork> {
   const own = join(folder, partName(context))
   const { network } = await readNetwork(join(own, 'network.safetensors'))
   const read = async (set: string, needed: boolean) => {
@@ -115,22 +125,10 @@ async function openOne(folder: string, context: Context, classes: readonly strin
       return []
     }
     const { rows } = parsePredictions(text, { classes: classes ?? network.description.recipe.classes, name: file })
-    requireOnce(rows, file)
     return rows
   }
   const tested = { validation: await read(VALIDATION, true), test: await read(TEST, false) }
   return { ...context, network, digest: networkDigest(network), tested }
-}
-
-function requireOnce(rows: readonly PredictionRow[], file: string): void {
-  const seen = new Set<string>()
-  for (const { participant, session } of rows) {
-    const key = `${participant}\t${session ?? ''}`
-    if (seen.has(key)) {
-      throw new InputError(`${file} has ${participant}${session === undefined ? '' : `, ${session}`} twice; keep one row of each scan`)
-    }
-    seen.add(key)
-  }
 }
 
 /** Masks of one network are put before the others: all must see scans alike. */

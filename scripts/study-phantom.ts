@@ -1,0 +1,164 @@
+/**
+ * `npm run study:robustness`: shows on a phantom cohort that the robustness study finds the atrophy that was planted, and
+ * nothing where labels were shuffled. A cohort, two cross-validations, two studies, and what they have to show.
+ *
+ * Options: --out DIR (default study), --voxel MM (4), --subjects COUNT (60), --folds COUNT (5), --runs COUNT (3), --epochs COUNT
+ * (8), --control (also with shuffled labels), --small (6 mm, 36 subjects, 3 folds, 2 runs).
+ * What follows -- goes to the studies. Everything goes on where it was.
+ */
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { main } from '../src/cli/main.ts'
+import { parseTsv } from '../src/io/tsv.ts'
+import { phantomCohort } from '../src/phantom/cohort.ts'
+import { brainRecipe } from './demo-network.ts'
+
+const { values: flags, positionals } = parseArgs({
+  options: {
+    out: { type: 'string', default: 'study' },
+    voxel: { type: 'string' },
+    subjects: { type: 'string' },
+    folds: { type: 'string' },
+    runs: { type: 'string' },
+    epochs: { type: 'string', default: '8' },
+    control: { type: 'boolean', default: false },
+    small: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+})
+const size = flags.small
+  ? { voxel: '6', subjects: '36', folds: '3', runs: '2' }
+  : { voxel: '4', subjects: '60', folds: '5', runs: '3' }
+const { out, voxel = size.voxel, subjects = size.subjects, folds = size.folds, runs = size.runs, epochs } = flags
+const SEED = '1'
+const CHANNELS = [4, 8, 16]
+/** Regions that most lose grey matter in the phantom's patients. */
+const PLANTED = ['Hippocampus', 'Amygdala', 'ParaHippocampal']
+
+/** Seconds that each command took, by its first words. */
+const took: { what: string; seconds: number }[] = []
+
+async function run(what: string, ...argv: string[]): Promise<void> {
+  process.stderr.write(`\n$ voxplain ${argv.join(' ')}\n`)
+  const began = performance.now()
+  if ((await main(argv)) !== 0) throw new Error(`voxplain ${argv[0]} failed`)
+  took.push({ what, seconds: (performance.now() - began) / 1000 })
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+/** The network family of Thibeau-Sutre et al. 2020, narrow; running statistics that settle in a short training. */
+function layers() {
+  const block = (channels: number, n: number) => [
+    { type: 'conv3d', name: `conv${n}`, channels, kernel: 3, padding: 1 },
+    { type: 'batchNorm', name: `norm${n}`, momentum: 0.15 },
+    { type: 'leakyRelu', name: `relu${n}`, slope: 0.01 },
+    { type: 'maxPool3d', name: `pool${n}`, kernel: 2, stride: 2 },
+  ]
+  const end = [
+    { type: 'flatten', name: 'flatten' },
+    { type: 'dropout', name: 'dropout', rate: 'dropout' },
+    { type: 'dense', name: 'output', units: 'classes' },
+  ]
+  const blocks = CHANNELS.flatMap((channels, k) => block(channels, k + 1))
+  return { name: `poster family, ${CHANNELS.join('-')} channels`, layers: [...blocks, ...end] }
+}
+
+const cohort = join(out, 'phantom')
+const table = join(cohort, 'participants.tsv')
+const [network, recipe] = [join(out, 'layers.json'), join(out, 'recipe.json')]
+
+async function prepare(): Promise<void> {
+  await mkdir(out, { recursive: true })
+  if (!(await exists(table))) {
+    await run('cohort', 'phantom', '--out', cohort, '--subjects', subjects, '--voxel', voxel, '--seed', SEED)
+  }
+  await writeFile(network, JSON.stringify(layers()))
+  const { template } = phantomCohort({ voxelMm: Number(voxel), seed: Number(SEED) })
+  await writeFile(recipe, JSON.stringify(brainRecipe(template, 2 ** CHANNELS.length)))
+}
+
+interface Found {
+  readonly top: readonly string[]
+  readonly planted: readonly { readonly name: string; readonly folds: string }[]
+  readonly results: Results
+}
+
+interface Results {
+  readonly kinds: readonly { kind: string; probability: { mean: number }; similarity: { mean: number } }[]
+  readonly truth?: { pearson: number; interval: readonly [number, number] }
+}
+
+/** A cross-validation and its study. */
+async function study(name: string, ...more: string[]): Promise<Found> {
+  const [cv, folder] = [join(out, `cv${name}`), join(out, `robustness${name}`)]
+  const again = (await exists(join(cv, 'study.json'))) ? ['--resume'] : []
+  const learning = [
+    '--epochs',
+    epochs,
+    '--batch',
+    '4',
+    '--learning-rate',
+    '3e-3',
+    '--schedule',
+    'cosine',
+    '--draws',
+    '200',
+  ]
+  const built = ['--architecture', network, '--recipe', recipe, '--dropout', '0.2', '--seed', SEED]
+  await run(
+    `training${name}`,
+    'cv',
+    table,
+    '--folds',
+    folds,
+    '--runs',
+    runs,
+    '--out',
+    cv,
+    ...built,
+    ...learning,
+    ...more,
+    ...again,
+  )
+  const atlas = join(cohort, 'atlas-phantom_space-MNI152_dseg.nii.gz')
+  const sized = ['--iterations', '40', '--starts', '2']
+  const asked = ['--networks', cv, '--atlas', atlas, '--merge-sides', '--out', folder, ...sized, ...positionals]
+  await run(`study${name}`, 'study', 'robustness', table, ...asked)
+  const { rows } = parseTsv(await readFile(join(folder, 'regions.tsv'), 'utf8'))
+  return {
+    top: rows.slice(0, 6).map(({ region }) => region!),
+    planted: PLANTED.map((planted) => {
+      const row = rows.find(({ region }) => region === planted)
+      return { name: planted, folds: `rank ${row?.rank}, in the first 10 of ${row?.top_folds} folds` }
+    }),
+    results: JSON.parse(await readFile(join(folder, 'results.json'), 'utf8')),
+  }
+}
+
+function tell(name: string, { top, planted, results }: Found): void {
+  const say = (text: string) => void process.stdout.write(`${text}\n`)
+  say(`\n${name}`)
+  say(`  first regions: ${top.join(', ')}`)
+  for (const { name: region, folds: text } of planted) say(`  ${region}: ${text}`)
+  for (const { kind, probability, similarity } of results.kinds) {
+    say(`  ${kind}: prob_CNN ${probability.mean.toFixed(3)}, ROI similarity ${similarity.mean?.toFixed(3) ?? '-'}`)
+  }
+  const { truth } = results
+  if (truth)
+    say(
+      `  region density against planted atrophy: r ${truth.pearson.toFixed(3)} (${truth.interval?.map((v) => v.toFixed(3)).join(' to ')})`,
+    )
+}
+
+await prepare()
+const found = await study('')
+const control = flags.control ? await study('_shuffled', '--shuffle-labels', '7') : undefined
+tell('true labels', found)
+if (control) tell('shuffled labels', control)
+process.stdout.write(`\n${took.map(({ what, seconds }) => `${what} ${seconds.toFixed(0)} s`).join(', ')}\n`)

@@ -1,0 +1,42 @@
+/** What a study of relevance would take. */
+import type { Gpu } from '../engine/gpu.ts'
+import { megabytes } from '../engine/gpu.ts'
+import { loadScan, type MethodWork, openRelevanceWorker, type RelevanceTask } from './study-relevance-work.ts'
+import { digits, formatTable } from './terminal.ts'
+
+/** Memory and time of each method, from one map by it, which is not kept. */
+export async function estimate(gpu: Gpu, task: RelevanceTask, work: readonly MethodWork[]): Promise<void> {
+  const rows = [['method', 'maps', 'GPU memory', 's a map', 'minutes']]
+  let [maps, seconds] = [0, 0]
+  for (const { method, todo } of work) {
+    if (todo.length === 0) continue
+    const worker = await openRelevanceWorker(gpu, task, method, todo.length)
+    try {
+      const many = Math.min(worker.batch, todo.length)
+      const { prepared } = await loadScan(task, method, todo[0]!)
+      const { path } = task.scans[todo[0]!]!
+      const input = { ...prepared, target: task.target }
+      const jobs = Array.from({ length: many }, () => ({
+        input,
+        variant: { suffix: '', settings: method.settings },
+        file: path,
+      }))
+      const began = performance.now()
+      await worker.run(jobs, () => undefined)
+      const each = (performance.now() - began) / 1000 / many
+      maps += todo.length
+      seconds += each * todo.length
+      rows.push([
+        method.choice.name,
+        String(todo.length),
+        megabytes(worker.memory.total),
+        digits(each),
+        digits((each * todo.length) / 60),
+      ])
+    } finally {
+      worker.destroy()
+    }
+  }
+  rows.push(['all', String(maps), '', '', digits(seconds / 60)])
+  for (const line of formatTable(rows, [1, 2, 3, 4])) task.reporter.print(line)
+}
