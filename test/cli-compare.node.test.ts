@@ -1,108 +1,128 @@
-/** voxplain compare from end to end. */
+/** voxplain compare: numbers against those worked out here, files, and what is refused. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { writeVolume } from '../src/io/nifti.ts'
 import { parseTsv } from '../src/io/tsv.ts'
-import { assertRefused, makePlace, type Place, tinyScan, voxplain } from './support/cli.ts'
+import type { Volume } from '../src/io/volume.ts'
+import { assertRefused, makePlace, type Place, SIZE, tinyScan, voxplain } from './support/cli.ts'
+import { values } from './support/evaluate.ts'
 
-const test = suite('voxplain compare')
+const test = suite('compare')
 let place: Place
+let [a, b, brain, atlas] = ['', '', '', '']
+let first: Volume
+let second: Volume
+const scan = tinyScan(3)
+
 test.before(async () => {
   place = await makePlace()
+  const noise = [values(scan.data.length, 5), values(scan.data.length, 6)]
+  first = { ...scan, data: scan.data.map((v, n) => (v > 0.3 ? v + 0.3 * noise[0]![n]! : 0)) }
+  second = { ...scan, data: scan.data.map((v, n) => (v > 0.3 ? v + 0.3 * noise[1]![n]! : 0)) }
+  a = await place.scan('a.nii.gz', first)
+  b = await place.scan('b.nii.gz', second)
+  brain = await place.scan('brain.nii.gz', scan)
+  atlas = await place.file(
+    'atlas.nii',
+    writeVolume({ ...scan, data: scan.data.map((_, v) => 1 + (v % SIZE[0] < 6 ? 0 : 1)) }),
+  )
+  await place.file('atlas.tsv', new TextEncoder().encode('index\tname\n1\tRegion_L\n2\tRegion_R\n'))
 })
 test.after(() => place.clear())
 
-/** Pearson's correlation, in one more way: of standardised values. */
-function correlation(a: readonly number[], b: readonly number[]): number {
-  const scores = [a, b].map((list) => {
-    const mean = list.reduce((sum, v) => sum + v, 0) / list.length
-    const spread = Math.sqrt(list.reduce((sum, v) => sum + (v - mean) ** 2, 0) / list.length)
-    return list.map((v) => (v - mean) / spread)
-  }) as [number[], number[]]
-  return scores[0].reduce((sum, v, n) => sum + v * scores[1][n]!, 0) / a.length
+/** Pearson's correlation, by its definition. */
+function correlation(x: readonly number[], y: readonly number[]): number {
+  const mean = (list: readonly number[]) => list.reduce((sum, v) => sum + v, 0) / list.length
+  const [mx, my] = [mean(x), mean(y)]
+  const [xy, xx, yy] = [
+    mean(x.map((v, n) => (v - mx) * (y[n]! - my))),
+    mean(x.map((v) => (v - mx) ** 2)),
+    mean(y.map((v) => (v - my) ** 2)),
+  ]
+  return xy / Math.sqrt(xx * yy)
 }
 
-test('numbers, files, a picture; another grid is brought to the first', async () => {
-  const [one, other] = [tinyScan(1), tinyScan(2)]
-  const signed = { ...other, data: other.data.map((value, v) => (v % 5 === 0 ? -value : value)) }
-  const a = await place.scan('lrp/map.nii.gz', one)
-  const b = await place.scan('mask/map.nii.gz', signed)
-  // The same values stored from right to left.
-  const [nx] = one.shape
-  const flipped = one.data.map((_, v) => one.data[v - (v % nx) + (nx - 1 - (v % nx))]!)
-  const affine = one.affine.map((value, k) =>
-    k % 4 === 0 && k < 12 ? -value : k === 3 ? one.affine[3]! + (nx - 1) * one.affine[0]! : value,
-  )
-  const c = await place.scan('flipped.nii', { ...one, affine, data: flipped })
-  const atlas = await place.scan('atlas.nii', { ...one, data: one.data.map((_, v) => 1 + (v % 3)) })
-  const out = await place.file('out')
-  const run = await voxplain(
-    'compare',
-    a,
-    b,
-    c,
-    '--atlas',
-    atlas,
-    '--shares',
-    '0.5,0.1',
-    '--names',
-    'A,B,C',
-    '--out',
-    out,
-  )
+test('two maps: numbers, tables, a picture and a page', async () => {
+  const out = join(place.folder, 'out')
+  const run = await voxplain('compare', a, b, '--atlas', atlas, '--share', '0.1', '--out', out)
   assert.is(run.code, 0, run.err)
-  assert.match(run.err, /flipped.nii was brought to the grid/)
-  assert.match(run.out, /Dice 10 % +Dice 50 %/)
-  assert.equal((await place.list('out')).sort(), ['compare.json', 'compare.png', 'compare.svg', 'similarity.tsv'])
-  const { rows } = parseTsv(await readFile(join(out, 'similarity.tsv'), 'utf8'))
+  const [row] = parseTsv(await readFile(join(out, 'compare.tsv'), 'utf8')).rows
+  const used = [...first.data.keys()].filter((v) => first.data[v] !== 0 || second.data[v] !== 0)
+  const [x, y] = [first, second].map(({ data }) => used.map((v) => data[v]!)) as [number[], number[]]
+  assert.is(Number(row!.voxels), used.length)
+  assert.ok(Math.abs(Number(row!.pearson) - correlation(x, y)) < 1e-9)
+  // The strongest tenth of both.
+  const count = Math.round(used.length / 10)
+  const top = (data: Float32Array) => new Set([...used].sort((p, q) => data[q]! - data[p]!).slice(0, count))
+  const [one, other] = [top(first.data), top(second.data)]
+  const both = [...one].filter((v) => other.has(v)).length
+  assert.ok(Math.abs(Number(row!['dice_0.1']) - both / count) < 1e-12)
+  // Region means by hand, and the cosine of the two vectors.
+  const mean = (data: Float32Array, side: boolean) => {
+    const own = [...data.keys()].filter((v) => v % SIZE[0] < 6 === side)
+    return own.reduce((sum, v) => sum + data[v]!, 0) / own.length
+  }
+  const [p, q] = [first, second].map(({ data }) => [mean(data, true), mean(data, false)]) as [number[], number[]]
+  const cosine = (p[0]! * q[0]! + p[1]! * q[1]!) / Math.hypot(...p) / Math.hypot(...q)
+  assert.ok(Math.abs(Number(row!.roi_similarity) - cosine) < 1e-9)
+  const regions = parseTsv(await readFile(join(out, 'regions.tsv'), 'utf8')).rows
   assert.equal(
-    rows.map(({ first, second }) => `${first}${second}`),
-    ['AB', 'AC', 'BC'],
+    regions.map(({ region }) => region),
+    ['Region_L', 'Region_R'],
   )
-  const near = (cell: string | null | undefined, wanted: number) =>
-    assert.ok(Math.abs(Number(cell) - wanted) < 1e-5, `${cell}, not ${wanted}`)
-  const inside = [...one.data.keys()].filter((v) => one.data[v] !== 0 || signed.data[v] !== 0)
-  near(
-    rows[0]!.pearson,
-    correlation(
-      inside.map((v) => one.data[v]!),
-      inside.map((v) => signed.data[v]!),
-    ),
-  )
-  assert.is(Number(rows[0]!.voxels), inside.length)
-  near(rows[1]!.pearson, 1)
-  near(rows[1]!.spearman, 1)
-  near(rows[1]!['dice_0.1'], 1)
-  near(rows[1]!.roi_cosine, 1)
-  const count = Math.round(0.1 * inside.length)
-  const top = (data: Float32Array) =>
-    new Set([...data.keys()].sort((p, q) => data[q]! - data[p]! || p - q).slice(0, count))
-  const strongest = top(signed.data)
-  near(rows[0]!['dice_0.1'], [...top(one.data)].filter((v) => strongest.has(v)).length / count)
-  const byFolder = await voxplain('compare', a, b, '--normalise', 'each', '--json', '--out', out)
-  assert.equal(
-    JSON.parse(byFolder.out).maps.map(({ name }: { name: string }) => name),
-    ['lrp/map', 'mask/map'],
-  )
+  assert.ok(Math.abs(Number(regions[1]!.b) - q[1]!) < 1e-6)
+  assert.match(run.out, /^a +b +0\.\d{3} /m)
+  const page = await readFile(join(out, 'index.html'), 'utf8')
+  assert.not.match(page, /(src|href)="(?!data:)/)
+  assert.not.match(page.replace(/data:[^"]+/g, ''), /undefined|NaN/)
+  assert.match(page, /Figure 2\./)
+  assert.equal((await place.list('out')).sort(), [
+    'compare.json',
+    'compare.png',
+    'compare.svg',
+    'compare.tsv',
+    'index.html',
+    'regions.tsv',
+  ])
 })
 
-test('what cannot be compared is refused in a line; a constant map is told', async () => {
-  const one = tinyScan(1)
-  const a = await place.scan('a.nii', one)
-  const out = join(place.folder, 'no')
-  assertRefused(await voxplain('compare', a, '--out', out), 2, 'alone cannot be compared')
-  const far = await place.scan('far.nii', { ...one, affine: [2, 0, 0, 900, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1] })
-  assertRefused(await voxplain('compare', a, far, '--out', out), 2, 'do not overlap')
-  assertRefused(await voxplain('compare', a, a, '--out', out), 2, 'two maps would be called')
-  const b = await place.scan('b.nii', tinyScan(2))
-  assertRefused(await voxplain('compare', a, b, '--atlas', far, '--out', out), 2, 'labels')
-  assertRefused(await voxplain('compare', a, b, '--names', 'x', '--out', out), 2, '1 names for 2 maps')
-  const flat = await place.scan('flat.nii', { ...one, data: one.data.map(() => 0) })
-  const run = await voxplain('compare', a, flat, '--out', out)
+test('a map on another grid is brought to the first; within a background', async () => {
+  const twice: Volume = { ...first, affine: first.affine.map((v, n) => (n === 3 ? v + 4 : v)) }
+  const shifted = await place.scan('shifted.nii', twice)
+  const run = await voxplain('compare', a, shifted, b, '--background', brain, '--names', 'one,two,three', '--json')
   assert.is(run.code, 0, run.err)
-  assert.match(run.err, /flat.nii is 0 everywhere/)
-  assert.match(run.out, / - +- /)
+  const { pairs } = JSON.parse(run.out)
+  assert.equal(
+    pairs.map(({ a: from, b: to }: { a: string; b: string }) => [from, to]),
+    [
+      ['one', 'two'],
+      ['one', 'three'],
+      ['two', 'three'],
+    ],
+  )
+  assert.is(pairs[0].voxels.voxels, scan.data.filter((v) => v !== 0).length)
+  // Two voxels along x further: the value of the voxel two before.
+  const x: number[] = []
+  const y: number[] = []
+  scan.data.forEach((v, n) => {
+    if (v === 0) return
+    x.push(first.data[n]!)
+    y.push(n % SIZE[0] >= 2 ? first.data[n - 2]! : 0)
+  })
+  assert.ok(Math.abs(pairs[0].voxels.pearson - correlation(x, y)) < 1e-6)
+})
+
+test('what is refused', async () => {
+  const flat = await place.scan('flat.nii', { ...scan, data: scan.data.map(() => 2) })
+  const far = await place.scan('far.nii', { ...first, affine: first.affine.map((v, n) => (n === 3 ? v + 400 : v)) })
+  assertRefused(await voxplain('compare', a), 2, 'two maps or more')
+  assertRefused(await voxplain('compare', a, flat), 2, 'flat.nii is 2 everywhere')
+  assertRefused(await voxplain('compare', a, far), 2, 'do not overlap')
+  assertRefused(await voxplain('compare', a, b, '--names', 'one'), 2, '1 names for 2 maps')
+  assertRefused(await voxplain('compare', a, join(place.folder, 'none.nii')), 2, 'none.nii')
+  assertRefused(await voxplain('compare', a, b, '--merge-sides'), 2, '--atlas')
 })
 
 test.run()

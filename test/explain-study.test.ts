@@ -45,7 +45,7 @@ test('neighbours in the grid, whatever the order of its cells', () => {
 })
 
 test('stability by hand; an empty mask counts for nothing', () => {
-  const found = gridStability(GRID)
+  const found = gridStability(GRID, 1)
   // (1, 1) against (1, 0) twice: cos 45 degrees.
   near(found[0], Math.SQRT1_2)
   // Against (1, 1), (0, 1) and (1, 0).
@@ -53,6 +53,8 @@ test('stability by hand; an empty mask counts for nothing', () => {
   // The empty neighbour of the fifth is left out: (1, 0) and (1, 0).
   near(found[4], 1)
   assert.is(found[5], undefined)
+  // Neighbours that are too weak are left out: of the fourth only the first remains, (1, 0) and (1, 1).
+  near(gridStability(GRID, 0.35)[3], Math.SQRT1_2)
 })
 
 test('the choice: strong enough, then stable, then sparse', () => {

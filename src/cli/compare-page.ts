@@ -1,16 +1,26 @@
 /** The picture and the page of voxplain compare. */
+import type { MapSimilarity } from '../explain/study/map-similarity.ts'
 import { heatMap } from '../io/chart/chart-heat.ts'
 import { html, page } from '../io/page.ts'
 import { formatNumber, numbered, settingsTable } from '../io/report/report-parts.ts'
 import { commonSlices, sliceFigure } from '../io/report/slice-figure.ts'
 import type { Volume } from '../io/volume.ts'
-import type { ComparedPair } from './compare.ts'
 
 export interface ComparedMap {
   readonly name: string
   readonly path: string
   /** On the grid of the first. */
   readonly volume: Volume
+}
+
+export interface ComparedPair {
+  readonly a: string
+  readonly b: string
+  readonly voxels: MapSimilarity
+  /** At each share of the voxels, in the order of the shares; undefined where a map has nothing positive. */
+  readonly dice: readonly (number | undefined)[]
+  /** Cosine of the regions' means; undefined without an atlas, or where a map is 0 in all of it. */
+  readonly regions: number | undefined
 }
 
 /** Maps of one row beside each other. */
@@ -98,7 +108,7 @@ in one map as in the other.`,
           }),
         )
       : '',
-    html`<section><h2>What was compared</h2>${settingsTable(settings)}</section>`,
+    html`<h2>What was compared</h2>${settingsTable(settings)}`,
   )
 }
 

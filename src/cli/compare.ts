@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path'
 import type { Command } from 'commander'
 import { regionMeans, roiSimilarity } from '../explain/regions/similarity.ts'
-import { diceAtCount, type MapSimilarity, mapSimilarity } from '../explain/study/map-similarity.ts'
+import { diceAtCount, mapSimilarity } from '../explain/study/map-similarity.ts'
 import { type Atlas, atlasOnGrid } from '../io/atlas/atlas.ts'
 import { mergeSides } from '../io/atlas/sides.ts'
 import { svgToPng } from '../io/chart/chart-png.node.ts'
@@ -11,7 +11,7 @@ import { readVolumeFile } from '../io/files.node.ts'
 import { resample, sameGrid } from '../io/resample.ts'
 import { formatTsv } from '../io/tsv.ts'
 import type { Volume } from '../io/volume.ts'
-import { type ComparedMap, comparePage, comparePicture } from './compare-page.ts'
+import { type ComparedMap, type ComparedPair, comparePage, comparePicture } from './compare-page.ts'
 import { openAtlas } from './explain-atlas.ts'
 import { versions } from './gpu.ts'
 import { formatJson } from './json.ts'
@@ -29,16 +29,6 @@ interface Options {
   mergeSides?: boolean
   share: number[]
   json?: boolean
-}
-
-export interface ComparedPair {
-  readonly a: string
-  readonly b: string
-  readonly voxels: MapSimilarity
-  /** At each share of the voxels, in the order of the shares; undefined where a map has nothing positive. */
-  readonly dice: readonly (number | undefined)[]
-  /** Cosine of the regions' means; undefined without an atlas, or where a map is 0 in all of it. */
-  readonly regions: number | undefined
 }
 
 const HELP = `
@@ -186,7 +176,7 @@ function usedVoxels(maps: readonly ComparedMap[], background: Volume | undefined
 
 const percent = (share: number) => `${Number((100 * share).toPrecision(3))} %`
 
-export const shown = (value: number | undefined) => (value === undefined ? '-' : value.toFixed(3))
+const shown = (value: number | undefined) => (value === undefined ? '-' : value.toFixed(3))
 
 function pairTable(pairs: readonly ComparedPair[], shares: readonly number[]): string[][] {
   const regional = pairs.some(({ regions }) => regions !== undefined)

@@ -1,6 +1,6 @@
 /** The scans of a study: found in the cohort's table, read once, as each network sees them. */
 import { totalmem } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { tensorSpacing } from '../explain/explain.ts'
 import type { MaskInput } from '../explain/mask.ts'
 import type { Cohort, CohortRow } from '../io/cohort/cohort.ts'
@@ -17,6 +17,12 @@ import { product } from '../model/layer-rules.ts'
 import { applyRecipe } from '../model/recipe/recipe.ts'
 import { residualModel } from '../model/recipe/recipe-input.ts'
 import { residualise, type ScanCovariates } from '../model/recipe/residual.ts'
+
+/** What to call a cohort: its table's name, or that of its folder where all cohorts have a participants.tsv. */
+export function cohortName(table: string): string {
+  const stem = basename(table).replace(/\.[tc]sv$/i, '')
+  return stem === 'participants' ? basename(dirname(resolve(table))) || stem : stem
+}
 
 /** Rows of a cohort by who they are of. */
 export function rowFinder(cohort: Cohort): (who: Pick<PredictionRow, 'participant' | 'session'>) => number {

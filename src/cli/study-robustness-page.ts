@@ -59,9 +59,9 @@ ${facts(
 function lambdaSection({ task, work, results, figures }: RobustnessPage, count: Numbered): Html {
   const { grid, choice, settings } = work
   if (grid.length === 1) {
-    return html`<section><h2>Regularisation</h2><p>One setting was given: lambda1 ${settings.lambda1}, lambda2 ${settings.lambda2}.
+    return html`<h2>Regularisation</h2><p>One setting was given: lambda1 ${settings.lambda1}, lambda2 ${settings.lambda2}.
 Its mask brings the mean probability of the masked patients of the first network from ${formatNumber(mean(grid[0]!.made.before), 3)} to
-${formatNumber(grid[0]!.after, 3)}.</p></section>`
+${formatNumber(grid[0]!.after, 3)}.</p>`
   }
   const rows = grid.map((cell, n) => [
     html`${n === choice.chosen ? html`<strong>λ1 ${cell.lambda1}, λ2 ${cell.lambda2}</strong>` : `λ1 ${cell.lambda1}, λ2 ${cell.lambda2}`}`,
@@ -70,7 +70,7 @@ ${formatNumber(grid[0]!.after, 3)}.</p></section>`
     formatNumber(choice.stability[n]),
     String(cell.made.iterations),
   ])
-  return html`<section><h2>Do masks depend on their regularisation?</h2>
+  return html`<h2>Do masks depend on their regularisation?</h2>
 <p>One group mask for each pair of weights, all of one network (fold 1, run 1) and the same ${grid[0]!.made.before.length} patients.
 ROI similarity is ${formatMean(results.acrossLambda1)} between masks that differ in lambda1 alone,
 ${formatMean(results.acrossLambda2)} between those that differ in lambda2 alone, and ${formatMean(results.acrossLambdas)} over all
@@ -83,7 +83,7 @@ neighbours in the grid.`,
   rows,
 )}
 ${count.figure('ROI similarity of the masks of all settings with each other.', figures['figure-grid-similarity'])}
-<p><strong>Choice.</strong> ${ruleInWords(task.options.below)} ${choice.reason}</p></section>`
+<p><strong>Choice.</strong> ${ruleInWords(task.options.below)} ${choice.reason}</p>`
 }
 
 function networkSection({ work, figures }: RobustnessPage, count: Numbered): Html {
@@ -95,13 +95,13 @@ function networkSection({ work, figures }: RobustnessPage, count: Numbered): Htm
     `${(100 * made.area).toFixed(1)} %`,
     made.converged ? String(made.iterations) : `${made.iterations}, not settled`,
   ])
-  return html`<section><h2>The mask of every network</h2>
+  return html`<h2>The mask of every network</h2>
 ${count.figure('Group masks of all networks: rows are folds (other training scans), columns are runs (other seeds).', figures['figure-networks'])}
 ${count.table(
   'The masks: mean probability of the patients, as they are and masked by the network’s own mask.',
   ['network', 'patients', 'unmasked', 'masked', 'masked tissue', 'steps'],
   rows,
-)}</section>`
+)}`
 }
 
 function transferSection({ results, figures }: RobustnessPage, count: Numbered): Html {
@@ -113,13 +113,13 @@ function transferSection({ results, figures }: RobustnessPage, count: Numbered):
     formatMean(similarity),
     similarity.pairs,
   ])
-  return html`<section><h2>Do networks look at the same places?</h2>
+  return html`<h2>Do networks look at the same places?</h2>
 <p>prob_CNN is the mean probability of the patients’ class that one network still gives to patients who wear the mask of another: near 0 the
 mask hides what both go by. Under their own masks it is ${formatMean(results.own)}. ROI similarity is the cosine between
 two masks’ densities in the regions of the atlas.</p>
 ${count.table('Mean ± standard deviation over pairs of networks. A mask can be tried both ways, so prob_CNN has twice the pairs.', ['pairs', 'prob_CNN', 'n', 'ROI similarity', 'n'], rows)}
 ${count.figure('How alike masks are, by what differs between them: every pair is a dot.', figures['figure-similarity'], figures['figure-transfer'])}
-${count.figure('All pairs of networks. Left: masks in rows, judged by the networks in columns; right: ROI similarity.', figures['figure-prob-cnn'], figures['figure-roi-similarity'])}</section>`
+${count.figure('All pairs of networks. Left: masks in rows, judged by the networks in columns; right: ROI similarity.', figures['figure-prob-cnn'], figures['figure-roi-similarity'])}`
 }
 
 function regionSection({ task, results, figures }: RobustnessPage, count: Numbered): Html {
@@ -142,7 +142,7 @@ function regionSection({ task, results, figures }: RobustnessPage, count: Number
     formatP(p),
   ]
   const runs = concordance.runs.map(({ fold, concordance: own }) => [`runs of fold ${fold + 1}`, own] as const)
-  return html`<section><h2>Which regions?</h2>
+  return html`<h2>Which regions?</h2>
 <p>Regions by how much of them is masked on average over the ${task.folder.networks.length} networks. A region counts for a fold where the mean
 over its runs is among the first ${top} of ${ranking.regions.length}.</p>
 ${count.table(
@@ -161,7 +161,7 @@ random rankings that agree as much (${task.options.permutations} permutations).`
     ...runs,
   ].map(agreement),
 )}
-${truthText(results, count, figures)}</section>`
+${truthText(results, count, figures)}`
 }
 
 function truthText({ truth }: RobustnessResults, count: Numbered, figures: Figures): Html {
@@ -178,13 +178,13 @@ function startSection({ task, work, results, figures }: RobustnessPage, count: N
   if (work.starts.length < 2) return html``
   const known = results.starts.filter((value) => value !== undefined)
   const lowest = known.length > 0 ? formatNumber(Math.min(...known)) : '–'
-  return html`<section><h2>Does the optimisation find the same mask again?</h2>
+  return html`<h2>Does the optimisation find the same mask again?</h2>
 <p>The chosen setting on the first network, from ${work.starts.length - 1} random starts (every cell drawn between
 ${formatNumber(1 - task.options.start)} and 1) beside the usual one (all cells 1): ROI similarity over all pairs is
 ${known.length > 0 ? formatNumber(mean(known)) : '–'}, at least ${lowest}; masked probabilities are
 ${formatNumber(Math.min(...work.starts.map(({ after }) => mean(after))), 3)} to
 ${formatNumber(Math.max(...work.starts.map(({ after }) => mean(after))), 3)}.</p>
-${count.figure('The mask from other starts.', figures['figure-starts'])}</section>`
+${count.figure('The mask from other starts.', figures['figure-starts'])}`
 }
 
 function methodSection({ task, work, settings: told }: RobustnessPage): Html {
@@ -203,7 +203,7 @@ function methodSection({ task, work, settings: told }: RobustnessPage): Html {
     test: 'the patients of the test set',
     all: 'all patients, those that it was trained on included',
   }[options.patients]
-  return html`<section><h2>Methods</h2>
+  return html`<h2>Methods</h2>
 <p>A group mask m minimises the mean ${settings.score} of the patients’ class over the patients, plus lambda1 times the ${settings.reduction}
 of |1 - m|^${settings.beta1}, plus lambda2 times the ${settings.reduction} of the slope of m to the power of ${settings.beta2}
 (Fong & Vedaldi 2017; Thibeau-Sutre et al. 2020). Masked voxels are replaced by ${fill}${where}. The mask has cells of
@@ -215,5 +215,5 @@ taken over the patients of the network that judges.</p>
 permutes each network’s ranking. Pairs of networks share scans and networks, so their standard deviation is no standard error.</p>
 ${settingsTable(told)}
 <p class="quiet">Beside this page: grid.tsv, grid_similarity.tsv, networks.tsv, pairs.tsv, summary.tsv, regions.tsv, starts.tsv, results.json;
-figures as SVG and PNG in figures/, the maps (1 - m) as NIfTI in maps/.</p></section>`
+figures as SVG and PNG in figures/, the maps (1 - m) as NIfTI in maps/.</p>`
 }

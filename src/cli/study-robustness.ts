@@ -15,7 +15,7 @@ import { describeGpu, withGpu } from './gpu.ts'
 import { formatJson } from './json.ts'
 import { requireWritable } from './outputs.ts'
 import { cohortForNetwork } from './scan-list.ts'
-import { meanTruth, readStudyScans, rowFinder } from './study-cohort.ts'
+import { cohortName, meanTruth, readStudyScans, rowFinder } from './study-cohort.ts'
 import { openStudyNetworks, type StudyFolder } from './study-networks.ts'
 import { formatGrid, openStudyAtlas } from './study-options.ts'
 import { openParts } from './study-parts.ts'
@@ -190,7 +190,7 @@ async function writeResults(
   }
   for (const [name, text] of Object.entries(robustnessTables(task, work, results))) await write(name, text)
   await write('results.json', formatJson(document))
-  await write('index.html', robustnessPage({ task, work, results, figures, name: table, settings }))
+  await write('index.html', robustnessPage({ task, work, results, figures, name: cohortName(table), settings }))
   for (const line of formatTable(resultRows(results), [1, 2])) reporter.print(line)
   reporter.print(
     `regions: ${results.ranking.regions

@@ -25,11 +25,15 @@ export function gridNeighbours(cells: readonly Pick<GridCell, 'lambda1' | 'lambd
   })
 }
 
-/** Mean ROI similarity of each cell to its neighbours; undefined where it has none, or it or all of them are empty. */
-export function gridStability(cells: readonly GridCell[]): (number | undefined)[] {
+/**
+ * Mean ROI similarity of each cell to those of its neighbours whose masks do what they are for. Undefined where it has none, or
+ * where it or all of them are empty.
+ * @param below probability under which a mask does what it is for
+ */
+export function gridStability(cells: readonly GridCell[], below: number): (number | undefined)[] {
   return cells.map((cell, n) => {
-    const others = gridNeighbours(cells, n).map((k) => roiSimilarity(cell.densities, cells[k]!.densities))
-    return summarisePairs(others).mean
+    const strong = gridNeighbours(cells, n).filter((k) => cells[k]!.after < below)
+    return summarisePairs(strong.map((k) => roiSimilarity(cell.densities, cells[k]!.densities))).mean
   })
 }
 
@@ -42,14 +46,14 @@ export interface GridChoice {
 }
 
 /** Settings whose stability is this close to the best count as equally stable. */
-export const STABILITY_SLACK = 0.03
+export const STABILITY_SLACK = 0.05
 
 /** The rule of chooseSetting in words. */
 export function ruleInWords(below: number): string {
   return (
-    `Of the settings whose masks bring the mean probability of the masked patients below ${below}, those whose ROI similarity ` +
-    `to their neighbours in the grid is within ${STABILITY_SLACK} of the highest are taken as equally stable, and of these the ` +
-    'one whose mask takes least away.'
+    `A mask is strong enough if it brings the mean probability of the masked patients below ${below}. Of the strong enough ones, those ` +
+    `whose mean ROI similarity to their strong enough neighbours in the grid is within ${STABILITY_SLACK} of the highest count as ` +
+    'equally stable, and of these the one is taken whose mask takes least away.'
   )
 }
 
@@ -58,7 +62,7 @@ export function ruleInWords(below: number): string {
  * @param below probability under which a mask does what it is for
  */
 export function chooseSetting(cells: readonly GridCell[], below: number): GridChoice {
-  const stability = gridStability(cells)
+  const stability = gridStability(cells, below)
   const name = (n: number) => `lambda1 ${cells[n]!.lambda1}, lambda2 ${cells[n]!.lambda2}`
   const strong = [...cells.keys()].filter((n) => cells[n]!.after < below && cells[n]!.area > 0)
   if (strong.length === 0) {

@@ -229,7 +229,7 @@ function colourBar(left: number, top: number, scale: OverlayScale, label: string
   const low = scale.signed ? -scale.max : 0
   const bands = Array.from({ length: steps }, (_, k) => {
     const [red, green, blue] = overlayColour(low + ((k + 0.5) / steps) * (scale.max - low), 64, scale)
-    const width = BAR.width / steps + (k < steps - 1 ? 0.5 : 0)
+    const width = BAR.width / steps + (k < steps - 1 ? 1 : 0)
     return tag('rect', {
       x: left + (k * BAR.width) / steps,
       y: top,
