@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { regionTable } from '../src/explain/regions/region-table.ts'
-import { compareMaps } from '../src/explain/study/relevance-compare.ts'
+import { compareMaps } from '../src/explain/study/map-comparison.ts'
 import { correlate, partialCorrelate } from '../src/explain/study/relevance-correlation.ts'
 import { chooseRegions, joinRegions, nearestNames, type RegionValues } from '../src/explain/study/relevance-regions.ts'
 import { leastSquares, normativeResiduals } from '../src/explain/study/relevance-residuals.ts'

@@ -1,8 +1,8 @@
 /** voxplain compare: how alike maps are, voxel by voxel and region by region. */
 import { basename, join } from 'node:path'
 import type { Command } from 'commander'
-import { regionMeans, roiSimilarity } from '../explain/regions/similarity.ts'
-import { diceAtCount, mapSimilarity } from '../explain/study/map-similarity.ts'
+import { regionMeans } from '../explain/regions/similarity.ts'
+import { compareMaps } from '../explain/study/map-comparison.ts'
 import { type Atlas, atlasOnGrid } from '../io/atlas/atlas.ts'
 import { mergeSides } from '../io/atlas/sides.ts'
 import { svgToPng } from '../io/chart/chart-png.node.ts'
@@ -68,22 +68,18 @@ async function compare(paths: readonly string[], options: Options, reporter: Rep
     options.background === undefined ? undefined : onGrid(await readVolumeFile(options.background), grid)
   const atlas = await atlasFor(options, grid)
   if (out !== undefined) await requireWritable(out)
-  const used = usedVoxels(maps, background)
-  const counts = share.map((part) => Math.max(1, Math.round(part * used.reduce((sum, flag) => sum + flag, 0))))
-  const means = atlas && maps.map(({ volume }) => regionMeans(volume.data, atlas))
-  const inside = maps.map(({ volume }) => volume.data.map((value, v) => (used[v] ? value : 0)))
-  const pairs = maps.flatMap((a, i) =>
-    maps.slice(i + 1).map((b, k): ComparedPair => {
-      const j = i + 1 + k
-      return {
-        a: a.name,
-        b: b.name,
-        voxels: mapSimilarity(a.volume.data, b.volume.data, (v) => used[v] === 1),
-        dice: counts.map((count) => diceAtCount(inside[i]!, inside[j]!, count)),
-        regions: means && roiSimilarity(means[i]!, means[j]!),
-      }
+  const data = maps.map(({ volume }) => volume.data)
+  const comparison = compareMaps(data, share, atlas, background && ((v) => background.data[v] !== 0))
+  const pairs = comparison.pairs.map(
+    ({ first, second, dice, roi, ...voxels }): ComparedPair => ({
+      a: maps[first]!.name,
+      b: maps[second]!.name,
+      voxels,
+      dice,
+      regions: roi,
     }),
   )
+  const means = atlas && data.map((map) => regionMeans(map, atlas))
   const table = pairTable(pairs, share)
   for (const line of formatTable(table, table[0]!.map((_, c) => c).slice(2))) reporter.print(line)
   const document = { maps: maps.map(({ name, path }) => ({ name, path })), pairs, shares: share, versions: versions() }
@@ -164,14 +160,6 @@ async function atlasFor({ atlas, atlasNames, mergeSides: merged }: Options, grid
   }
   const opened = await openAtlas(atlas, atlasNames)
   return atlasOnGrid(merged ? mergeSides(opened) : opened, grid)
-}
-
-/** 1 for voxels that are compared. */
-function usedVoxels(maps: readonly ComparedMap[], background: Volume | undefined): Uint8Array {
-  const used = new Uint8Array(maps[0]!.volume.data.length)
-  const from = background ? [background] : maps.map(({ volume }) => volume)
-  for (const { data } of from) for (let v = 0; v < used.length; v++) if (data[v] !== 0) used[v] = 1
-  return used
 }
 
 const percent = (share: number) => `${Number((100 * share).toPrecision(3))} %`
