@@ -2,10 +2,11 @@
  * `npm run bench:peers`: convolution, its gradients, the network and a whole mask step against other libraries, on the same
  * shapes. Results are compared before anything is timed; then all sides take turns.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { closeGpu, openGpu } from '../src/engine/gpu.ts'
 import { closePlatform } from '../src/engine/platform.ts'
 import { convFlops, cropped, layers, pickLayers, type Size } from './layers.ts'
+import { list, positive, size, someOf } from './options.ts'
 import { openChromium } from './peer-chromium.ts'
 import { measureInTurns } from './peer-measure.ts'
 import { openNode, type Place } from './peer-place.ts'
@@ -36,22 +37,6 @@ const IN_PAGE = ['onnxruntime', 'jax']
 const PEERS = [...Object.keys(IN_NODE), ...IN_PAGE]
 const KINDS = [...PASSES, 'network', 'mask']
 
-const list = (text: string) => text.split(',').map((word) => word.trim())
-const someOf = (known: readonly string[]) => (text: string) => {
-  const wrong = list(text).find((word) => !known.includes(word))
-  if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is none of ${known.join(', ')}`)
-  return list(text)
-}
-const positive = (text: string) => {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a positive integer')
-  return value
-}
-const size = (text: string): Size => {
-  const parts = text.split('x').map(positive)
-  if (parts.length !== 3) throw new InvalidArgumentError('must be like 33x41x33')
-  return parts as unknown as Size
-}
 const options = new Command('bench:peers')
   .description('Times convolutions, the network and the mask step of Conv5_FC3 against other libraries.')
   .option('--peers <names>', `some of ${PEERS.join(', ')}`, someOf(PEERS), PEERS)

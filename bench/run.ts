@@ -2,7 +2,7 @@
  * `npm run bench`: times each hot kernel on this machine's adapter, prints a table, and writes bench/results/<adapter>.json.
  * `npm run bench -- --help` lists the options.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { compile } from '../src/engine/compile.ts'
 import { closeGpu, type Gpu, openGpu, release } from '../src/engine/gpu.ts'
 import { closePlatform } from '../src/engine/platform.ts'
@@ -10,6 +10,7 @@ import type { Program } from '../src/engine/program.ts'
 import { sizeOf } from '../src/engine/tensor.ts'
 import { cropped, layers, pickLayers } from './layers.ts'
 import { measure, type Task, type Timing } from './measure.ts'
+import { list, positive, someOf } from './options.ts'
 import { comparedWith, ratioTo, referenceProgram, SLOWER } from './reference.ts'
 import { readSection, resultsFolder, saveSection } from './results.ts'
 import { type Case, suites } from './suites.ts'
@@ -31,21 +32,14 @@ interface Row extends Timing {
   readonly kernels: readonly string[]
 }
 
-const list = (text: string) => text.split(',').map((word) => word.trim())
-const positive = (text: string) => {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a positive integer')
-  return value
-}
-const known = (text: string) => {
-  const wrong = list(text).find((name) => !(name in suites))
-  if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is none of ${Object.keys(suites).join(', ')}`)
-  return list(text)
-}
-
 const options = new Command('bench')
   .description('Times each hot kernel at the layers of Conv5_FC3 and prints GFLOP/s and GB/s.')
-  .option('--suite <names>', `some of ${Object.keys(suites).join(', ')}`, known, Object.keys(suites))
+  .option(
+    '--suite <names>',
+    `some of ${Object.keys(suites).join(', ')}`,
+    someOf(Object.keys(suites)),
+    Object.keys(suites),
+  )
   .option('--layer <words>', 'layers whose name has one of these words, e.g. 8-\\>16,8x10x8', list)
   .option('--repetitions <n>', 'samples of each at most; medians are reported', positive, 5)
   .option('--seconds <n>', 'no further samples of a layer after so long', positive, 5)

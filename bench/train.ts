@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { inputOn, openLabelledCohort, openSets } from '../src/cli/train-scans.ts'
 import { trainingRecipe } from '../src/cli/training-options.ts'
 import { closeGpu, openGpu } from '../src/engine/gpu.ts'
@@ -15,6 +15,7 @@ import { samplesOf } from '../src/model/crossval/scan-set.ts'
 import { train } from '../src/model/training/train.ts'
 import { writePhantom } from '../src/phantom/write.node.ts'
 import type { Size } from './layers.ts'
+import { positive, size, someOf } from './options.ts'
 import { measureInTurns, type Timing } from './peer-measure.ts'
 import { reasonOf, startSides } from './peer-sides.ts'
 import type { Peer } from './peer-work.ts'
@@ -31,22 +32,6 @@ const PEERS: Readonly<Record<string, () => Promise<Peer<TrainWork>>>> = {
 }
 const PARTS = ['epoch', 'step']
 
-const someOf = (known: readonly string[]) => (text: string) => {
-  const words = text.split(',').map((word) => word.trim())
-  const wrong = words.find((word) => !known.includes(word))
-  if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is none of ${known.join(', ')}`)
-  return words
-}
-const positive = (text: string) => {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a positive integer')
-  return value
-}
-const size = (text: string): Size => {
-  const parts = text.split('x').map(positive)
-  if (parts.length !== 3) throw new InvalidArgumentError('must be like 33x41x33')
-  return parts as unknown as Size
-}
 const options = new Command('bench:train')
   .description('Times epochs of training from files, and the training step against other libraries.')
   .option('--parts <names>', `some of ${PARTS.join(', ')}`, someOf(PARTS), PARTS)

@@ -2,8 +2,9 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { cosine } from '../src/explain/regions/similarity.ts'
 import { concordance, summarisePairs, topCounts } from '../src/explain/study/agreement.ts'
-import { cosine, diceAtCount, mapSimilarity, strongest } from '../src/explain/study/map-similarity.ts'
+import { diceAtCount, mapSimilarity, strongest } from '../src/explain/study/map-similarity.ts'
 import { InputError } from '../src/io/errors.ts'
 
 const test = suite('agreement')

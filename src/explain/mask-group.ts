@@ -96,8 +96,10 @@ export async function optimiseShared(
     const { probabilities: before, logits: unmasked } = await classify()
     if (graph.live) {
       // What every place of the batch keeps has to be of a scan: the last turn may have left some empty.
-      feed(0)
-      program.run()
+      if (scans.length % batch !== 0) {
+        feed(0)
+        program.run()
+      }
       const filled = tensors.map((tensor, k) => ({ tensor, fill: fills[k] }))
       program.setLive(groupChange(filled, settings, graph))
     }

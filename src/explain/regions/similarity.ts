@@ -28,6 +28,11 @@ export function regionMeans(map: Float32Array, { labels, regions }: Atlas): Floa
  */
 export function roiSimilarity(a: ArrayLike<number>, b: ArrayLike<number>): number | undefined {
   if (a.length !== b.length) throw new InputError(`vectors of ${a.length} and ${b.length} regions cannot be compared`)
+  return cosine(a, b)
+}
+
+/** Cosine of the angle between two vectors of one length; undefined where one is zero. */
+export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number | undefined {
   let [dot, aa, bb] = [0, 0, 0]
   for (let k = 0; k < a.length; k++) {
     dot += a[k]! * b[k]!

@@ -2,6 +2,7 @@
 import { InputError } from '../../io/errors.ts'
 import { midranks } from '../../model/evaluation/metrics.ts'
 import { linearFit } from '../../model/evaluation/regression.ts'
+import { cosine } from '../regions/similarity.ts'
 
 export interface MapSimilarity {
   /** Voxels compared. */
@@ -34,17 +35,6 @@ export function mapSimilarity(a: Float32Array, b: Float32Array, within?: (voxel:
     spearman: linearFit(midranks(x), midranks(y))?.r,
     cosine: cosine(x, y),
   }
-}
-
-/** Cosine of the angle between two vectors; undefined where one is zero. */
-export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number | undefined {
-  let [ab, aa, bb] = [0, 0, 0]
-  for (let n = 0; n < a.length; n++) {
-    ab += a[n]! * b[n]!
-    aa += a[n]! ** 2
-    bb += b[n]! ** 2
-  }
-  return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : undefined
 }
 
 /**
