@@ -18,6 +18,7 @@ import { addInspect } from './inspect.ts'
 import { addJudge } from './judge.ts'
 import { addPhantom } from './phantom.ts'
 import { addPredict } from './predict.ts'
+import { addRegions } from './regions.ts'
 import { addSearch } from './search.ts'
 import { addStatus } from './status.ts'
 import { addStudy } from './study.ts'
@@ -81,6 +82,7 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
     addSearch,
     addStudy,
     addCompare,
+    addRegions,
     addBench,
     addTune,
   ])

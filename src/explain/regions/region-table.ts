@@ -21,6 +21,8 @@ export interface RegionRow extends Region {
   readonly peakMm?: readonly [number, number, number]
   /** Tissue in mm3: sum of the scan's values times the volume of a voxel; where a scan is given. */
   readonly tissueMm3?: number
+  /** Sum over tissueMm3, 0 where there is none: what a mm3 of tissue gets, however thin it is spread in the region. */
+  readonly perTissue?: number
 }
 
 /**
@@ -63,7 +65,9 @@ export function regionTable(map: Volume, atlas: Atlas, { scan }: { scan?: Volume
       v < 0
         ? { peak: 0 }
         : { peak: map.data[v]!, peakMm: voxelToWorld(map.affine, v % nx, line % ny, Math.floor(line / ny)) }
-    return { ...region, ...sizes, ...means, ...peak, ...(scan && { tissueMm3: tissue[k + 1]! * voxelMm3 }) }
+    const tissueMm3 = tissue[k + 1]! * voxelMm3
+    const perTissue = tissueMm3 > 0 ? sum / tissueMm3 : 0
+    return { ...region, ...sizes, ...means, ...peak, ...(scan && { tissueMm3, perTissue }) }
   })
 }
 
@@ -73,18 +77,27 @@ const finite = (value: number) => (Number.isFinite(value) ? value : 0)
 export function topRegions(
   rows: readonly RegionRow[],
   count = rows.length,
-  by: 'mean' | 'density' | 'positive' | 'peak' = 'mean',
+  by: 'mean' | 'density' | 'positive' | 'peak' | 'perTissue' = 'mean',
 ): RegionRow[] {
   const there = rows.filter(({ voxels }) => voxels > 0)
-  return there.sort((a, b) => b[by] - a[by]).slice(0, count)
+  return there.sort((a, b) => (b[by] ?? 0) - (a[by] ?? 0)).slice(0, count)
 }
 
 /** The table as TSV, one line a region. */
 export function formatRegionTable(rows: readonly RegionRow[]): string {
+  const table = regionColumns(rows)
+  return formatTsv(table.columns, table.rows)
+}
+
+/** The table's columns and lines, to be joined with others. */
+export function regionColumns(rows: readonly RegionRow[]): {
+  columns: string[]
+  rows: Record<string, string | number | undefined>[]
+} {
   const tissue = rows.some(({ tissueMm3 }) => tissueMm3 !== undefined)
   const columns = [
     ...['name', 'labels', 'voxels', 'volume_mm3', 'positive', 'negative', 'mean', 'density_per_mm3'],
-    ...['peak', 'peak_x_mm', 'peak_y_mm', 'peak_z_mm', ...(tissue ? ['tissue_mm3'] : [])],
+    ...['peak', 'peak_x_mm', 'peak_y_mm', 'peak_z_mm', ...(tissue ? ['tissue_mm3', 'per_tissue_mm3'] : [])],
   ]
   const lines = rows.map((row) => ({
     name: row.name,
@@ -100,6 +113,7 @@ export function formatRegionTable(rows: readonly RegionRow[]): string {
     peak_y_mm: row.peakMm?.[1],
     peak_z_mm: row.peakMm?.[2],
     tissue_mm3: row.tissueMm3,
+    per_tissue_mm3: row.perTissue,
   }))
-  return formatTsv(columns, lines)
+  return { columns, rows: lines }
 }
