@@ -10,7 +10,7 @@ import type { NetworkDescription } from '../model/description.ts'
 import type { LoadedNetwork } from './network.ts'
 import { cohortForNetwork, stemsOf } from './scan-list.ts'
 import type { RelevanceOptions } from './study-relevance-options.ts'
-import type { RelevanceScan } from './study-relevance-work.ts'
+import type { RelevanceScan } from './study-relevance-plan.ts'
 
 /** Group of scans without a label. */
 export const UNLABELLED = 'no label'

@@ -1,7 +1,8 @@
 /** What a study of relevance would take. */
 import type { Gpu } from '../engine/gpu.ts'
 import { megabytes } from '../engine/gpu.ts'
-import { loadScan, type MethodWork, openRelevanceWorker, type RelevanceTask } from './study-relevance-work.ts'
+import type { MethodWork, RelevanceTask } from './study-relevance-plan.ts'
+import { loadScan, openRelevanceWorker } from './study-relevance-work.ts'
 import { digits, formatTable } from './terminal.ts'
 
 /** Memory and time of each method, from one map by it, which is not kept. */

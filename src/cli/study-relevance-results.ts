@@ -13,8 +13,8 @@ import { softmaxOf } from '../model/evaluation/metrics.ts'
 import { type Predictions, predictionRow } from '../model/evaluation/predictions.ts'
 import { type People, UNLABELLED } from './study-relevance-cohort.ts'
 import type { RelevanceOptions } from './study-relevance-options.ts'
+import type { MethodWork, RelevanceTask } from './study-relevance-plan.ts'
 import type { StoredScan } from './study-relevance-state.ts'
-import type { MethodWork, RelevanceTask } from './study-relevance-work.ts'
 
 export interface ResultSubject extends StudySubject {
   readonly path: string

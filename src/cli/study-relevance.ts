@@ -15,9 +15,10 @@ import { openPeople, requireSeen } from './study-relevance-cohort.ts'
 import { estimate } from './study-relevance-estimate.ts'
 import { addRelevanceOptions, type RelevanceOptions } from './study-relevance-options.ts'
 import { FIGURES, GROUPS, relevanceDocument, relevanceFiles } from './study-relevance-output.ts'
+import { type MethodWork, planMethod, planWork, type RelevanceTask } from './study-relevance-plan.ts'
 import { notesOf, relevanceResults } from './study-relevance-results.ts'
 import { correlationLines } from './study-relevance-tables.ts'
-import { type MethodWork, planMethod, planWork, type RelevanceTask, runMethod } from './study-relevance-work.ts'
+import { runMethod } from './study-relevance-work.ts'
 import { makeReporter, type Reporter, type Terminal } from './terminal.ts'
 
 export function addRelevance(study: Command, terminal: Terminal, finish: (code: number) => void): void {
