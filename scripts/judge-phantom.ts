@@ -1,7 +1,12 @@
 /**
  * `npm run judge:phantom`: a phantom cohort, a network trained on it, and all methods judged against the atrophy that is
- * truly there. Options: --out DIR (default demo), --voxel MM, --patients COUNT; what follows -- goes to voxplain judge.
- * A cohort and a network that are in the folder already, those of `npm run demo` among them, are used again.
+ * truly there, then by the randomisation of weights. Options: --out DIR (default demo), --voxel MM, --patients COUNT; what
+ * follows -- goes to voxplain judge. A cohort and a network that are in the folder already, those of `npm run demo` among
+ * them, are used again, and so is what was judged.
+ *
+ * Two comparisons with settings of their own, so that it ends: where the atrophy is, of all patients (DIR/judge), and what is
+ * left of a map of reset networks, of the first of them, because that makes each method anew for each network
+ * (DIR/judge-weights).
  */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -24,12 +29,34 @@ const SEED = 1
 /** Subjects to learn from, and to choose the best epoch by; patients after these are judged. */
 const [TRAINING, VALIDATION] = [104, 16]
 const CHANNELS = [4, 8, 16]
+/** Patients whose maps are made of reset networks, too. */
+const RESET = 2
+const CHEAP = [
+  'saliency',
+  'inputXGradient',
+  'ig:steps=10',
+  'smoothGrad:samples=10',
+  'smoothGradSquared:samples=10',
+  'varGrad:samples=10',
+  'guidedBackprop',
+  'deconvolution',
+  'gradCam',
+  'guidedGradCam',
+  'deepLift',
+  'gradientShap:samples=10',
+  'lrp:epsilonPlus',
+  'lrp:epsilonAlpha2Beta1',
+  'lrp:epsilonPlusFlat',
+  'random',
+  'scan',
+]
+const PERTURBING = ['mask', 'mask:resolution=2', 'occlusion:stride=16x16x16', 'rise:500']
 
 const { values: flags, positionals } = parseArgs({
   options: {
     out: { type: 'string', default: 'demo' },
     voxel: { type: 'string', default: '4' },
-    patients: { type: 'string', default: '12' },
+    patients: { type: 'string', default: '8' },
   },
   allowPositionals: true,
 })
@@ -86,4 +113,10 @@ async function trainOnce(): Promise<void> {
 
 const table = await prepare()
 await trainOnce()
-process.exitCode = await main(['judge', network, table, '--target', 'AD', '--out', join(out, 'judge'), ...positionals])
+const judge = (folder: string, methods: readonly string[], measures: string, ...more: string[]) => {
+  const what = ['--method', methods.join(), '--measures', measures, '--out', join(out, folder)]
+  return main(['judge', network, table, '--target', 'AD', ...what, ...more, ...positionals])
+}
+const truth = await judge('judge', [...CHEAP, ...PERTURBING], 'massAccuracy,rankAccuracy,truthAuc,pointing')
+const weights = await judge('judge-weights', CHEAP, 'outputReset,complexityRise', '--limit', String(RESET))
+process.exitCode = Math.max(truth, weights)

@@ -38,7 +38,7 @@ test.after(async () => {
   await place.clear()
 })
 
-const QUICK = ['--runs', '6', '--steps', '4', '--samples', '2', '--target', 'AD'] as const
+const QUICK = ['--runs', '6', '--steps', '4', '--samples', '2', '--draws', '1', '--target', 'AD'] as const
 const rowsOf = async (out: string, name: string) => parseTsv(await readFile(join(out, name), 'utf8')).rows
 
 test('a cohort: tables, pictures, a page, and numbers that are those of the library', async () => {
@@ -69,6 +69,8 @@ test('a cohort: tables, pictures, a page, and numbers that are those of the libr
   assert.is(cell('saliency', 'deletion').n, '3')
   assert.is(cell('random', 'deletion').rank, null)
   assert.is(Number(cell('random', 'randomisation').mean), 1)
+  assert.is(Number(cell('random', 'outputReset').mean), 1)
+  assert.match(run.out, /random keep more than half .* \(1 of 3\)/)
   const values = rows.filter(({ method }) => method === 'saliency').map(({ deletion }) => Number(deletion))
   const mean = values.reduce((a, b) => a + b, 0) / 3
   const error = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 2 / 3)
@@ -78,6 +80,8 @@ test('a cohort: tables, pictures, a page, and numbers that are those of the libr
     'mean',
   )
   const curves = await rowsOf(out, 'curves.tsv')
+  const reset = curves.filter((row) => row.curve === 'signedRandomisation' && row.method === 'random')
+  assert.ok(reset.length > 3 && reset.every(({ step, value }) => Number.isNaN(Number(step)) && Number(value) === 1))
   assert.is(curves.filter(({ curve, method }) => curve === 'deletion' && method === 'saliency').length, 15)
   const page = await readFile(join(out, 'index.html'), 'utf8')
   assert.not.match(page, /(src|href)="(?!data:)/)
@@ -85,7 +89,7 @@ test('a cohort: tables, pictures, a page, and numbers that are those of the libr
   const gpu = await testGpu()
   const loaded = loadNetwork(await readFile(network))
   const scan = { ...prepareScan(loaded, tinyScan(1)), target: 1 }
-  const judge = await openJudge(gpu, loaded, { runs: 6, steps: 4, samples: 2, spacing: scan.spacing })
+  const judge = await openJudge(gpu, loaded, { runs: 6, steps: 4, samples: 2, draws: 1, spacing: scan.spacing })
   const candidate = { name: 'saliency', make: (one: typeof loaded) => saliency.make(gpu, one, {}) }
   const [verdict] = await judge.judge(candidate, [scan], {
     wanted: ['deletion', 'randomisation', 'faithfulnessCorrelation'],

@@ -1,11 +1,12 @@
 /** Judging on the GPU: against float64 where the network is linear and everything is known, and as a whole on small ones. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { guidedBackprop } from '../src/explain/gradient/guided.ts'
 import { inputXGradient, saliency } from '../src/explain/gradient/saliency.ts'
 import { randomMap, scanMap } from '../src/explain/judge/controls.ts'
 import { type Candidate, openJudge } from '../src/explain/judge/judge.ts'
 import { measureNames } from '../src/explain/judge/measures.ts'
-import type { Attribution, Method } from '../src/explain/method.ts'
+import { type Attribution, type Method, settingsOf } from '../src/explain/method.ts'
 import { InputError } from '../src/io/errors.ts'
 import { initialise, posterCnn } from '../src/model/architectures.ts'
 import { type Network, validateDescription, validateNetwork } from '../src/model/description.ts'
@@ -37,9 +38,9 @@ function linear(weights: Float32Array, bias = 0.3): Network {
   )
 }
 
-async function candidate(method: Method): Promise<Candidate> {
+async function candidate<S extends object>(method: Method<S>): Promise<Candidate> {
   const gpu = await testGpu()
-  return { name: method.name, make: (network) => method.make(gpu, network, {}, { batch: 3 }) }
+  return { name: method.name, make: (network) => method.make(gpu, network, settingsOf(method), { batch: 3 }) }
 }
 
 /** A candidate whose maps are given. */
@@ -170,9 +171,10 @@ test('resetting weights changes a gradient, and not a map that takes no notice o
   const shape = [1, 8, 8, 8]
   const network = initialise(posterCnn({ inputShape: shape, channels: [4, 6] }), 2)
   const inputs = [1, 2].map((seed) => ({ tensor: values(512, seed).map((v) => v + 1.2) }))
-  const judge = await openJudge(gpu, network, { seed: 3 })
+  const judge = await openJudge(gpu, network, { seed: 3, draws: 2 })
   const resident = gpu.resident.size
-  const wanted = ['randomisation'] as const
+  const wanted = ['randomisation', 'signedRandomisation', 'outputReset', 'complexityRise'] as const
+  const guided = await judge.judge(await candidate(guidedBackprop), inputs, { wanted })
   const gradient = await judge.judge(await candidate(saliency), inputs, { wanted })
   const control = await judge.judge(await candidate(scanMap), inputs, { wanted })
   const chance = await judge.judge(await candidate(randomMap), inputs, { wanted })
@@ -181,7 +183,11 @@ test('resetting weights changes a gradient, and not a map that takes no notice o
     assert.is(gradient[n]!.curves.randomisation!.length, judge.layers.length)
     assert.ok(gradient[n]!.values.randomisation! < 0.4, `${gradient[n]!.values.randomisation}`)
     assert.ok(Math.abs(gradient[n]!.curves.randomisation!.at(-1)!) < 0.3)
+    assert.ok(guided[n]!.values.outputReset! > gradient[n]!.values.outputReset! + 0.2)
+    assert.ok(guided[n]!.values.signedRandomisation! > gradient[n]!.values.signedRandomisation! + 0.2)
     for (const verdict of [control[n]!, chance[n]!]) {
+      assert.is(verdict.values.outputReset, 1)
+      assert.is(verdict.values.complexityRise, 0)
       assert.ok(verdict.curves.randomisation!.every((r) => Math.abs(r! - 1) < 1e-9))
       assert.ok(Math.abs(verdict.values.randomisation! - 1) < 1e-9)
     }

@@ -48,6 +48,7 @@ export function addJudgeOptions(command: Command): void {
     number('--share <part>', 'of the cubes in each of them', 'share', numberOption(1e-6, 0.999999)),
     number('--samples <count>', 'noisy scans of maxSensitivity', 'samples', integerOption(1, 1e4)),
     number('--radius <part>', "largest noise as a part of the scan's range", 'radius', numberOption(1e-9, 1)),
+    number('--draws <count>', 'random networks for each layer that is reset', 'draws', integerOption(1, 1000)),
     choice('--sign <kind>', 'what of the relevance is compared with the truth', 'sign', ['absolute', 'positive']),
     number(
       '--threshold <part>',
@@ -83,8 +84,8 @@ export function addJudgeOptions(command: Command): void {
 
 /** What the flags say about measures. */
 export function judgeFlags(options: JudgeCommandOptions): Partial<JudgeSettings> {
-  const { fill, within, steps, patch, regions, runs, share, samples, radius, sign, threshold, seed } = options
-  return { fill, within, steps, patch, regions, runs, share, samples, radius, sign, threshold, seed }
+  const { fill, within, steps, patch, regions, runs, share, samples, radius, draws, sign, threshold, seed } = options
+  return { fill, within, steps, patch, regions, runs, share, samples, radius, draws, sign, threshold, seed }
 }
 
 /** @throws InputError for a measure that there is not */

@@ -2,7 +2,7 @@
 import { measures } from '../explain/judge/measures.ts'
 import type { JudgeSettings } from '../explain/judge/options.ts'
 import { fact, facts, figure, html, page, table } from '../io/page.ts'
-import { type MethodSummary, measuredOf, shortNumber } from './judge-summary.ts'
+import { failingReset, type MethodSummary, measuredOf, shortNumber } from './judge-summary.ts'
 
 export interface JudgePage {
   readonly network: string
@@ -34,6 +34,7 @@ export function judgePage({ network, scans, adapter, settings, summaries, pictur
     const range = counts.length > 1 ? `${counts[0]} to ${counts.at(-1)}` : `${counts[0]}`
     return html`<p><strong>${title}</strong> (${better} is better, ${range} scans). ${text} <span class="quiet">${source}.</span></p>`
   })
+  const failing = failingReset(summaries)
   const chosen = Object.entries(settings).map(([name, value]) => `${name} ${value}`)
   return page(
     `How good are the maps of ${network}?`,
@@ -49,6 +50,7 @@ export function judgePage({ network, scans, adapter, settings, summaries, pictur
     html`<h2>Numbers</h2><p>Means over scans ± standard errors; the best method of each measure in bold. Measures are not
 independent of each other, so the mean rank is a guide and no verdict. Controls (a random map, the scan itself) have no rank.</p>`,
     html`<div class="wide scroll">${table(['method', 'mean rank', ...names.map((name) => measures[name].title)], rows)}</div>`,
+    failing === undefined ? '' : html`<p>Randomised weights: ${failing}.</p>`,
     html`<h2>What is measured</h2>`,
     meanings,
     html`<footer>Settings: ${chosen.join(', ')}. Computed on ${adapter}.</footer>`,

@@ -36,7 +36,9 @@ export function judgePicture(
   if (names.length === 0) return undefined
   const panels = names.map((name) => measurePanel(name, summaries))
   const curves = summaries.flatMap(({ method }) => curvePanel(method, records) ?? [])
-  const table = cascadeMap(summaries, records, layers)
+  const cascades = (['randomisation', 'signedRandomisation'] as const).map((curve) =>
+    cascadeMap(curve, summaries, records, layers),
+  )
   const sections: [string, Part[]][] = [
     [`${title}. Means with standard errors; the best method of each measure is orange, controls are grey`, panels],
     [
@@ -44,9 +46,10 @@ export function judgePicture(
       curves,
     ],
     [
-      'Rank correlation with the map of the trained network, layers reset from the top: a map that depends on weights loses it',
-      table,
+      'Rank correlation of |relevance| with the map of the trained network, layers reset from the top: a map that depends on weights loses it',
+      cascades[0]!,
     ],
+    ['The same of relevance with its sign, in size', cascades[1]!],
   ]
   const marks: string[] = []
   let y = GAP
@@ -123,12 +126,13 @@ function curvePanel(method: string, records: readonly JudgeRecord[]): Part | und
 }
 
 function cascadeMap(
+  name: 'randomisation' | 'signedRandomisation',
   summaries: readonly MethodSummary[],
   records: readonly JudgeRecord[],
   layers: readonly string[],
 ): Part[] {
   const rows = summaries.flatMap(({ method }) => {
-    const curve = meanCurve(records, method, 'randomisation')
+    const curve = meanCurve(records, method, name)
     return curve ? [{ method, curve }] : []
   })
   if (rows.length === 0 || rows.every(({ curve }) => curve.every((value) => value === undefined))) return []

@@ -1,5 +1,6 @@
 /** Records of a judge as numbers for each method: means, standard errors, ranks. */
 import { type MeasureName, measureNames, measures } from '../explain/judge/measures.ts'
+import { FAILS_ABOVE } from '../explain/judge/randomisation.ts'
 import type { JudgeRecord } from './judge-records.ts'
 
 export interface Cell {
@@ -64,6 +65,17 @@ function describe(values: readonly number[]): Omit<Cell, 'rank'> {
   return { n, mean: centre, error: n > 1 ? Math.sqrt(squares / (n - 1) / n) : undefined }
 }
 
+/** Which methods fail the check by resetting the output layer, in a sentence; undefined where it was not made. */
+export function failingReset(summaries: readonly MethodSummary[]): string | undefined {
+  const checked = summaries.filter(({ cells }) => cells.outputReset)
+  if (checked.length === 0) return undefined
+  const failing = checked.filter(({ cells }) => cells.outputReset!.mean > FAILS_ABOVE).map(({ method }) => method)
+  const count = `(${failing.length} of ${checked.length})`
+  const what = 'more than half of their map with the output layer reset'
+  if (failing.length === 0) return `no methods keep ${what} ${count}`
+  return `${failing.join(', ')} keep ${what}, and so do not explain the answer ${count}`
+}
+
 /** Measures that any method has a number for, in the usual order. */
 export function measuredOf(summaries: readonly MethodSummary[]): MeasureName[] {
   return measureNames.filter((name) => summaries.some(({ cells }) => cells[name]))
@@ -73,7 +85,7 @@ export function measuredOf(summaries: readonly MethodSummary[]): MeasureName[] {
 export function meanCurve(
   records: readonly JudgeRecord[],
   method: string,
-  curve: 'deletion' | 'insertion' | 'randomisation',
+  curve: 'deletion' | 'insertion' | 'randomisation' | 'signedRandomisation',
 ): (number | undefined)[] | undefined {
   const own = records.flatMap((record) =>
     record.method === method && record.curves[curve] ? [record.curves[curve]] : [],

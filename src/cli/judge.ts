@@ -16,7 +16,7 @@ import { judgePage } from './judge-page.ts'
 import { judgePicture } from './judge-picture.ts'
 import { type JudgeRecord, openRecords } from './judge-records.ts'
 import { type JudgedScan, listJudged } from './judge-scans.ts'
-import { type MethodSummary, measuredOf, summarise, summaryTables } from './judge-summary.ts'
+import { failingReset, type MethodSummary, measuredOf, summarise, summaryTables } from './judge-summary.ts'
 import { controlNames, judgeAll, judgedMethods, keyOfMap, meanOfScans, needsTruth } from './judge-work.ts'
 import { classIndex, importOptions, type LoadedNetwork, openNetwork } from './network.ts'
 import { requireWritable, writeTogether } from './outputs.ts'
@@ -84,6 +84,8 @@ async function judge(path: string, paths: string[], options: JudgeCommandOptions
       if (n > 0) reporter.print('')
       for (const line of formatTable(table, table[0]!.map((_, c) => c).slice(1))) reporter.print(line)
     }
+    const failing = failingReset(summaries)
+    if (failing !== undefined) reporter.print(failing)
     const title = `${network.description.name}, ${new Set(all.map(({ scan }) => scan)).size} scans`
     const about = { network: path, settings: judge.settings, layers: judge.layers, ...describeGpu(gpu) }
     const files = await outputFiles(options.out, title, all, summaries, about)
@@ -152,12 +154,12 @@ async function outputFiles(
   return Object.entries(files).map(([name, bytes]) => ({ path: join(folder, name), bytes }))
 }
 
-/** Steps are counted from 0; those of randomisation are called by the layer that was reset last. */
+/** Steps are counted from 0; those of both randomisations are called by the layer that was reset last. */
 function curveRows(records: readonly JudgeRecord[], layers: readonly string[]) {
   return records.flatMap(({ scan, method, curves }) =>
     Object.entries(curves).flatMap(([curve, points]) =>
       (points as readonly (number | null)[]).map((value, k) => {
-        return { scan, method, curve, step: curve === 'randomisation' ? layers[k]! : k, value }
+        return { scan, method, curve, step: /randomisation$/i.test(curve) ? layers[k]! : k, value }
       }),
     ),
   )

@@ -14,6 +14,7 @@ export interface ImportCommandOptions {
   inputShape?: number[]
   layers?: string
   output?: string
+  binary?: boolean
 }
 
 /** Adds them to a command that opens networks. */
@@ -22,14 +23,21 @@ export function addImportOptions(command: Command): Command {
     .option('--input-shape <CxDxHxW>', 'what the network takes, where its file leaves that open', shapeOption(4))
     .option('--layers <file.json>', 'the layers that a state dict belongs to: {"input": [...], "layers": [...]}')
     .option('--output <name>', 'which output of an ONNX file to take, where it has several')
+    .option('--binary', 'the one number that an ONNX network gives is the logit of the second of two classes')
 }
 
 /** What the command line says about such a file. */
-export async function importOptions({ inputShape, layers, output }: ImportCommandOptions): Promise<ImportOptions> {
+export async function importOptions({
+  inputShape,
+  layers,
+  output,
+  binary,
+}: ImportCommandOptions): Promise<ImportOptions> {
   return {
     ...(inputShape && { inputShape }),
     ...(layers !== undefined && { layers: await readJsonFile(layers, '--layers') }),
     ...(output !== undefined && { output }),
+    ...(binary && { binary }),
   }
 }
 

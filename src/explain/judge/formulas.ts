@@ -1,5 +1,10 @@
 /** What is computed from curves and maps alone. */
 
+/** Undefined of no values. */
+export function meanOf(values: readonly number[]): number | undefined {
+  return values.length > 0 ? values.reduce((a, b) => a + b, 0) / values.length : undefined
+}
+
 /** Area under a curve of equally spaced points over [0, 1], by trapezoids. */
 export function areaUnder(curve: readonly number[]): number {
   const ends = (curve[0]! + curve.at(-1)!) / 2

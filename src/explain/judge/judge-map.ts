@@ -24,12 +24,14 @@ export interface Verdict {
     readonly insertion?: readonly number[]
     /** Logit of the target when the cubes of none, one, two, ... steps are replaced. */
     readonly regionPerturbation?: readonly number[]
-    /** Rank correlation after each layer of Judge.layers is reset as well; null for a map without any variation. */
+    /** Rank correlation of |relevance| after each layer of Judge.layers is reset as well; null for a map without any variation. */
     readonly randomisation?: readonly (number | null)[]
+    /** The same of relevance with its sign, in size. */
+    readonly signedRandomisation?: readonly (number | null)[]
   }
 }
 
-/** All measures but the one that needs other networks. */
+/** All measures but those that need other networks. */
 export async function judgeMap(
   prober: Prober,
   settings: JudgeSettings,

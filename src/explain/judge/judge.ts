@@ -13,8 +13,8 @@ import { judgeMap, type Verdict } from './judge-map.ts'
 import { type MeasureName, measureNames } from './measures.ts'
 import { type JudgeOptions, type JudgeSettings, judgeSettings } from './options.ts'
 import { makeProber } from './prober.ts'
+import { depthsFor, type Likeness, likenessTo, randomisationValues } from './randomisation.ts'
 import { cascade, randomised } from './randomise.ts'
-import { spearman } from './ranking.ts'
 import { type JudgedInput, lookAt, type Subject } from './subject.ts'
 
 export type { Verdict } from './judge-map.ts'
@@ -83,8 +83,8 @@ export async function openJudge(gpu: Gpu, network: Network, options: JudgeOption
       const asked = new Set(wanted)
       const subjects: Subject[] = []
       for (const scan of scans) subjects.push(await subjectOf(scan))
-      const rounds = asked.has('randomisation') ? layers.length : 0
-      const total = scans.length * (1 + rounds)
+      const depths = depthsFor(asked, layers.length)
+      const total = scans.length * (1 + depths.length * settings.draws)
       let done = 0
       const step = () => onProgress?.(++done / total)
       const explainer = await candidate.make(network)
@@ -101,18 +101,23 @@ export async function openJudge(gpu: Gpu, network: Network, options: JudgeOption
       } finally {
         explainer.destroy()
       }
-      if (rounds === 0) return verdicts
-      const curves: (number | null)[][] = scans.map(() => [])
-      for (let count = 1; count <= rounds; count++) {
-        const other = randomised(network, layers.slice(0, count), settings.seed)
-        const found = await explainOnce(gpu, candidate, other, subjects.map(forTarget), signal)
-        for (const [n, { relevance }] of found.entries()) {
-          const [a, b] = [maps[n]!.relevance, relevance].map((map) => map.map(Math.abs)) as [Float32Array, Float32Array]
-          curves[n]!.push(spearman(a, b, subjects[n]!.voxels) ?? null)
-          step()
+      if (depths.length === 0) return verdicts
+      const likeness = maps.map(({ relevance }, n) => likenessTo(relevance, subjects[n]!.voxels))
+      const found = scans.map(() => new Map<number, Likeness[]>(depths.map((count) => [count, []])))
+      for (const count of depths) {
+        for (let draw = 0; draw < settings.draws; draw++) {
+          const other = randomised(network, layers.slice(0, count), settings.seed + draw)
+          const others = await explainOnce(gpu, candidate, other, subjects.map(forTarget), signal)
+          for (const [n, { relevance }] of others.entries()) {
+            found[n]!.get(count)!.push(likeness[n]!(relevance))
+            step()
+          }
         }
       }
-      return verdicts.map((verdict, n) => withRandomisation(verdict, curves[n]!))
+      return verdicts.map((verdict, n) => {
+        const { values, curves } = randomisationValues(found[n]!, asked)
+        return { ...verdict, values: { ...verdict.values, ...values }, curves: { ...verdict.curves, ...curves } }
+      })
     },
     destroy() {
       prober.destroy()
@@ -146,15 +151,5 @@ async function explainOnce(
   } finally {
     explainer.destroy()
     release(gpu, networkParameters(network).values())
-  }
-}
-
-function withRandomisation(verdict: Verdict, curve: readonly (number | null)[]): Verdict {
-  const numbers = curve.filter((value) => value !== null)
-  const mean = numbers.length > 0 ? numbers.reduce((a, b) => a + b, 0) / numbers.length : undefined
-  return {
-    ...verdict,
-    values: { ...verdict.values, randomisation: mean },
-    curves: { ...verdict.curves, randomisation: curve },
   }
 }

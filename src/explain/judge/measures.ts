@@ -58,6 +58,27 @@ const all = {
     source: 'Adebayo et al. 2018; Quantus MPRT',
     again: true,
   },
+  signedRandomisation: {
+    title: 'Randomised weights, signed',
+    text: 'Size of the rank correlation of relevance with its sign, layers reset from the top, mean over layers.',
+    better: 'lower',
+    source: 'Adebayo et al. 2018, maps without the absolute value',
+    again: true,
+  },
+  outputReset: {
+    title: 'Kept with the output reset',
+    text: "How much of a map's order is kept when the network's answers are random, above what it keeps of any network: (r - c) / (1 - c).",
+    better: 'lower',
+    source: 'Sixt et al. 2020; chance c as of Binder et al. 2023',
+    again: true,
+  },
+  complexityRise: {
+    title: 'Rise of complexity',
+    text: 'Relative rise of the entropy of relevance when all layers are reset.',
+    better: 'higher',
+    source: 'Hedström et al. 2024; Quantus EfficientMPRT',
+    again: true,
+  },
   sparseness: {
     title: 'Sparseness',
     text: 'Gini index of |relevance|: 1 when few voxels have all of it.',

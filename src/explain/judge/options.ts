@@ -21,6 +21,8 @@ export interface JudgeSettings {
   readonly samples: number
   /** Largest noise, as a share of the range of the scan's values. */
   readonly radius: number
+  /** Random networks for each layer that is reset. */
+  readonly draws: number
   /** What of the relevance is compared with the truth: its size, or what speaks for the class. */
   readonly sign: 'absolute' | 'positive'
   /** The true region is where the truth exceeds this share of its maximum. */
@@ -57,6 +59,7 @@ export const judgeDefaults: Omit<JudgeSettings, 'patch'> = {
   share: 0.1,
   samples: 10,
   radius: 0.02,
+  draws: 3,
   sign: 'absolute',
   threshold: 0.1,
   seed: 0,
@@ -72,7 +75,7 @@ export function judgeSettings(options: JudgeOptions): JudgeSettings {
   const check = (good: boolean, name: keyof JudgeSettings, allowed: string) => {
     if (!good) throw new InputError(`judge option ${name} is ${JSON.stringify(settings[name])}; it must be ${allowed}`)
   }
-  const whole = (name: 'steps' | 'patch' | 'regions' | 'runs' | 'samples', least: number, most: number) =>
+  const whole = (name: 'steps' | 'patch' | 'regions' | 'runs' | 'samples' | 'draws', least: number, most: number) =>
     check(
       Number.isInteger(settings[name]) && settings[name] >= least && settings[name] <= most,
       name,
@@ -86,6 +89,7 @@ export function judgeSettings(options: JudgeOptions): JudgeSettings {
   whole('regions', 1, 1e6)
   whole('runs', 3, 1e5)
   whole('samples', 1, 1e4)
+  whole('draws', 1, 1000)
   check(settings.share > 0 && settings.share < 1, 'share', 'above 0 and below 1')
   check(settings.radius > 0 && settings.radius <= 1, 'radius', 'above 0 and at most 1')
   check(settings.threshold >= 0 && settings.threshold < 1, 'threshold', 'from 0 to below 1')

@@ -67,11 +67,7 @@ export function ranksOf(values: Float32Array, among: Uint32Array): Float64Array 
 
 /** Pearson's correlation in float64; undefined where one of the two is constant. */
 export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number | undefined {
-  let [meanA, meanB] = [0, 0]
-  for (let n = 0; n < a.length; n++) {
-    meanA += a[n]! / a.length
-    meanB += b[n]! / a.length
-  }
+  const [meanA, meanB] = [preciseMean(a), preciseMean(b)]
   let [ab, aa, bb] = [0, 0, 0]
   for (let n = 0; n < a.length; n++) {
     const [p, q] = [a[n]! - meanA, b[n]! - meanB]
@@ -82,6 +78,17 @@ export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number | un
   // A constant list differs from its mean by rounding alone.
   const flat = (squares: number, mean: number) => squares <= a.length * (1e-14 * Math.abs(mean)) ** 2
   return a.length < 2 || flat(aa, meanA) || flat(bb, meanB) ? undefined : ab / Math.sqrt(aa * bb)
+}
+
+/** What a sum of millions of numbers loses by rounding is added again, so that a constant list is known as one. */
+function preciseMean(list: ArrayLike<number>): number {
+  let mean = 0
+  for (let pass = 0; pass < 2; pass++) {
+    let sum = 0
+    for (let n = 0; n < list.length; n++) sum += list[n]! - mean
+    mean += sum / list.length
+  }
+  return mean
 }
 
 /** Spearman's correlation of two maps over some voxels; undefined where one of them is constant there. */

@@ -186,7 +186,7 @@ export function importOnnx(bytes: Uint8Array, options: OnnxOptions = {}, recipe?
   const layers = isOne ? twoClasses(graph.layers) : graph.layers
   if (graph.output[0] === 1 && !isOne) {
     throw new InputError(
-      `its output is one number ${graph.output.length > 1 ? 'a voxel' : 'a scan'} without a sigmoid: it may be the logit of the second of two classes (option "binary"), or no class at all`,
+      `its output is one number ${graph.output.length > 1 ? 'a voxel' : 'a scan'} without a sigmoid: it may be the logit of the second of two classes (option "binary", on the command line --binary), or no class at all`,
     )
   }
   const json = {
