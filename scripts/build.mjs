@@ -1,13 +1,15 @@
-// Builds dist/: JavaScript and declarations, one file a source. Then checks what a page would load: the browser entries
-// must bundle with nothing of Node in them; their sizes are printed, and the small one must be small.
+// Builds dist/: JavaScript and declarations, one file a source, and the viewer's page for `voxplain view`. Then checks what
+// a page would load: the browser entries must bundle with nothing of Node in them; their sizes are printed, and the small
+// one must be small.
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import './shaders.mjs'
+import { bundleViewer } from './viewer-build.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 rmSync(join(root, 'dist'), { recursive: true, force: true })
@@ -15,6 +17,9 @@ rmSync(join(root, 'dist'), { recursive: true, force: true })
 const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
 const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)
+
+mkdirSync(join(root, 'dist', 'viewer'))
+for (const [name, bytes] of await bundleViewer()) writeFileSync(join(root, 'dist', 'viewer', name), bytes)
 
 const entries = [
   { name: 'the browser entry', file: 'browser.js' },

@@ -1,6 +1,7 @@
 /** The published package: packed, installed in an empty folder, run there, and bundled for a page. */
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,11 +9,13 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { writeVolume } from '../src/io/nifti.ts'
 import { skip } from './support/data.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'voxplain-package-'))
 const hasCommandLine = existsSync(join(root, 'src', 'cli', 'main.ts'))
+const AFFINE = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
 const OFFLINE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED/
 let unreachable = false
 
@@ -49,6 +52,8 @@ packed('npm pack makes a tarball with what is needed and nothing of the tests', 
     'dist/node.d.ts',
     'dist/browser.js',
     'dist/explain-entry.js',
+    'dist/viewer/index.html',
+    'dist/viewer/licences.txt',
     'LICENSE',
   ])
     assert.ok(files.includes(`package/${name}`), `${name} is missing`)
@@ -82,6 +87,40 @@ packed('its command line runs', () => {
   if (!hasCommandLine) return skip('there is no command line yet')
   assert.match(expectSuccess(run('npx', ['--no-install', 'voxplain', '--help'], folder)).stdout, /voxplain/)
   expectSuccess(run('npx', ['--no-install', 'voxplain', 'doctor'], folder))
+})
+
+packed('its voxplain view has its page with it', async () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  const scan = join(folder, 'scan.nii')
+  writeFileSync(scan, writeVolume({ shape: [2, 2, 2], data: Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7), affine: AFFINE }))
+  const bin = join(folder, 'node_modules', 'voxplain', 'bin', 'voxplain.mjs')
+  const network = join(root, 'viewer', 'data', 'phantom.safetensors')
+  const command = spawn(process.execPath, [bin, 'view', scan, '--network', network, '--no-open'], { cwd: folder })
+  try {
+    const url = String((await once(command.stdout, 'data'))[0]).trim()
+    for (const name of ['', 'main.js', 'engine.js', 'data/manifest.json']) assert.ok((await fetch(url + name)).ok, name)
+    assert.is((await fetch(new URL('/', url))).status, 403)
+  } finally {
+    command.kill()
+  }
+  assert.equal(await once(command, 'exit'), [0, null])
+})
+
+packed('the examples of embedding are built with it as they are', async () => {
+  if (unreachable) return skip('the npm registry cannot be reached')
+  const examples = { 'niivue.js': 'niivue-explain/main.js', 'worker.js': 'worker/worker.js' }
+  for (const [name, path] of Object.entries(examples)) copyFileSync(join(root, 'examples', path), join(folder, name))
+  await build({
+    absWorkingDir: folder,
+    entryPoints: Object.keys(examples),
+    outdir: 'built',
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    external: ['@niivue/niivue'],
+    logLevel: 'silent',
+  })
 })
 
 /** Bundles a page that uses everything of an entry; esbuild refuses imports of Node modules. */

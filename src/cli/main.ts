@@ -14,6 +14,7 @@ import { addDoctor } from './doctor.ts'
 import { addEvaluate } from './evaluate.ts'
 import { addExplain } from './explain.ts'
 import { versions } from './gpu.ts'
+import { addGpuOption, withGpuOption } from './gpu-option.ts'
 import { addInspect } from './inspect.ts'
 import { addJudge } from './judge.ts'
 import { addPhantom } from './phantom.ts'
@@ -25,6 +26,7 @@ import { addStudy } from './study.ts'
 import { oneLine, processTerminal, type Terminal } from './terminal.ts'
 import { addTrain } from './train.ts'
 import { addTune } from './tune.ts'
+import { addView } from './view.ts'
 
 const HELP = `
 Exit codes: 0 done; 1 some scans or the GPU failed, what else was asked is done; 2 wrong use or unusable input.
@@ -45,7 +47,7 @@ export async function main(argv: readonly string[], terminal: Terminal = process
     code = result
   })
   try {
-    await program.parseAsync(bidsSpelling(argv), { from: 'user' })
+    await withGpuOption(() => program.parseAsync(bidsSpelling(argv), { from: 'user' }))
     return code
   } catch (error) {
     return report(error, terminal)
@@ -85,8 +87,10 @@ function makeProgram(terminal: Terminal, finish: (code: number) => void): Comman
     addRegions,
     addBench,
     addTune,
+    addView,
   ])
     add(program, terminal, finish)
+  addGpuOption(program)
   return program
 }
 
