@@ -1,7 +1,7 @@
 /** The viewer in a real browser, used as people use it. The page's own adapter is that of the tests, so maps agree to the bit. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gunzipSync } from 'fflate'
+import { gunzipSync, gzipSync } from 'fflate'
 import type { Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -13,12 +13,14 @@ import { resample } from '../src/io/resample.ts'
 import { loadNetwork } from '../src/model/formats/format.ts'
 import { exportOnnx } from '../src/model/formats/onnx-export.ts'
 import { DIST, openViewerSite, type ViewerPage, type ViewerSite } from './support/viewer.ts'
+import { type ViewerUser, viewerUser } from './support/viewer-user.ts'
 
 const viewer = suite('viewer')
 const data = (name: string) => new Uint8Array(readFileSync(join(DIST, 'data', name)))
 const site = await openViewerSite()
 let opened: ViewerPage
 let page: Page
+let user: ViewerUser
 
 /** A test that needs the browser. */
 function it(name: string, run: (site: ViewerSite) => Promise<void>): void {
@@ -28,87 +30,15 @@ function it(name: string, run: (site: ViewerSite) => Promise<void>): void {
   })
 }
 
-const text = async (selector: string) => (await page.locator(selector).first().textContent())!.trim()
-const fact = (name: string) => text(`[data-fact="${name}"]`)
-const likelihood = () => text('.class[data-class="AD"] .amount')
-const waitFor = (selector: string, words: string) => page.locator(selector, { hasText: words }).first().waitFor()
-const dismissAll = async () => {
-  for (let left = await page.locator('.message .close').count(); left > 0; left--) {
-    await page.locator('.message .close').first().click()
-  }
-}
-const choiceOf = async (label: string) => (await select(label).locator('option:checked').textContent())!
-
-/** Waits until a choice is made, by the beginning of its text. */
-const chosen = (label: string, name: string) => until(async () => (await choiceOf(label)).startsWith(name))
-
-/** Waits until something holds. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 20_000; !(await holds()); await page.waitForTimeout(50)) {
-    if (performance.now() > end) throw new Error(`this never came to hold: ${holds}`)
-  }
-}
-
-const select = (label: string) => page.locator(`.field:has(label:text-is("${label}")) select`)
-
-async function predicted(before = ''): Promise<string> {
-  await page.waitForFunction((old) => {
-    const now = document.querySelector('.class[data-class="AD"] .amount')?.textContent ?? ''
-    return /\d/.test(now) && now !== old
-  }, before)
-  return likelihood()
-}
-
-async function slide(label: string, value: number): Promise<void> {
-  await page
-    .getByLabel(label, { exact: false })
-    .first()
-    .evaluate((input, to) => {
-      ;(input as HTMLInputElement).value = String(to)
-      input.dispatchEvent(new Event('input', { bubbles: true }))
-    }, value)
-}
-
-/** Drops a file on the page. @param size what the file claims to have */
-async function drop(name: string, bytes: Uint8Array, size?: number): Promise<void> {
-  await page.evaluate(
-    ([fileName, base64, claimed]) => {
-      const content = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))
-      const file = new File([content], fileName)
-      if (claimed !== undefined) Object.defineProperty(file, 'size', { value: claimed })
-      const event = new Event('drop', { bubbles: true, cancelable: true })
-      Object.defineProperty(event, 'dataTransfer', { value: { types: ['Files'], files: [file] } })
-      document.body.dispatchEvent(event)
-    },
-    [name, Buffer.from(bytes).toString('base64'), size] as const,
-  )
-}
-
-async function exported(what: string): Promise<Uint8Array> {
-  const [download] = await Promise.all([
-    page.waitForEvent('download'),
-    page.locator(`[data-do="export-${what}"]`).click(),
-  ])
-  return new Uint8Array(readFileSync(await download.path()))
-}
-
-async function explainWith(method: string, settings: Record<string, string> = {}): Promise<void> {
-  await select('Method').selectOption(method)
-  await select('Class').selectOption('1')
-  await page.locator('details.method-settings').evaluate((details) => {
-    ;(details as HTMLDetailsElement).open = true
-  })
-  for (const [name, value] of Object.entries(settings)) await page.locator(`[name="${method}.${name}"]`).fill(value)
-  await page.locator('[data-do="explain"]').click()
-}
-
 it('opens with a phantom, its map and what the network says', async (own) => {
-  opened = await own.open()
+  // No larger than the layout for desks needs: a software GPU draws every pixel.
+  opened = await own.open({ width: 1000, height: 640 })
   page = opened.page
-  await predicted()
-  assert.match(await likelihood(), /^\d+\.\d %$/)
+  user = viewerUser(page)
+  await user.predicted()
+  assert.match(await user.likelihood(), /^\d+\.\d %$/)
   assert.ok((await page.locator('.bars li').count()) > 3)
-  assert.match(await fact('position'), /^-?\d+, -?\d+, -?\d+ mm$/)
+  assert.match(await user.fact('position'), /^-?\d+, -?\d+, -?\d+ mm$/)
   assert.ok(
     opened.requests.every((url) => url.startsWith(own.url)),
     'asks nobody but its own server',
@@ -119,22 +49,22 @@ it('opens with a phantom, its map and what the network says', async (own) => {
 })
 
 it('shows another subject', async () => {
-  const before = await likelihood()
-  await select('Subject').selectOption('sub-123')
-  assert.is.not(await predicted(before), before)
-  await select('Subject').selectOption('sub-124')
-  assert.is(await predicted(await likelihood()), before)
+  const before = await user.likelihood()
+  await user.select('Subject').selectOption('sub-123')
+  assert.is.not(await user.predicted(before), before)
+  await user.select('Subject').selectOption('sub-124')
+  assert.is(await user.predicted(await user.likelihood()), before)
 })
 
 it('computes LRP without asking the network for anything, to the bit of the command line', async () => {
   // Maps that were made before come in the background.
   const { maps: made } = JSON.parse(readFileSync(join(DIST, 'data', 'manifest.json'), 'utf8'))
-  await until(async () => (await select('Second map').locator('option').count()) === made.length + 1)
+  await user.until(async () => (await user.select('Second map').locator('option').count()) === made.length + 1)
   const asked = opened.requests.length
   await page.evaluate(() => Object.assign(globalThis, { longest: 0 }))
   const began = performance.now()
-  await explainWith('lrp')
-  await waitFor('.message', 'done in')
+  await user.explainWith('lrp')
+  await user.waitFor('.message', 'done in')
   const seconds = (performance.now() - began) / 1000
   const longest = await page.evaluate(() => (globalThis as unknown as { longest: number }).longest)
   const blob = /^blob:/
@@ -142,7 +72,7 @@ it('computes LRP without asking the network for anything, to the bit of the comm
     opened.requests.slice(asked).filter((url) => !blob.test(url)),
     [],
   )
-  const file = gunzipSync(await exported('map'))
+  const file = gunzipSync(await user.exported('map'))
   const gpu = await openGpu()
   const network = loadNetwork(data('phantom.safetensors'))
   const { maps } = await explain(gpu, network, [readVolume(data('sub-124.nii.gz'))], { method: 'lrp', target: 'AD' })
@@ -152,51 +82,51 @@ it('computes LRP without asking the network for anything, to the bit of the comm
   console.log(
     `LRP of the phantom network: ${seconds.toFixed(2)} s with compilation; the page was busy ${longest.toFixed(0)} ms at most`,
   )
-  await dismissAll()
+  await user.dismissAll()
 })
 
 it('watches a mask while it is optimised, and stops one', async () => {
-  await explainWith('mask', { iterations: '30', resolution: '4' })
-  await waitFor('.progress .state', 'under the mask')
+  await user.explainWith('mask', { iterations: '15', resolution: '4' })
+  await user.waitFor('.progress .state', 'under the mask')
   const points = () => page.locator('.trace').getAttribute('points')
-  await waitFor('.message', 'done in')
+  await user.waitFor('.message', 'done in')
   assert.ok((await points())!.split(' ').length >= 2, 'its score is drawn as it falls')
-  assert.match(await choiceOf('Map'), /mask/i)
-  const map = readVolume(await exported('map'))
+  assert.match(await user.choiceOf('Map'), /mask/i)
+  const map = readVolume(await user.exported('map'))
   assert.ok(map.data.some((v) => v > 0.05) && map.data.every((v) => v >= 0 && v <= 1))
-  await dismissAll()
-  await explainWith('mask', { iterations: '4000' })
-  await waitFor('.progress .state', 'under the mask')
+  await user.dismissAll()
+  await user.explainWith('mask', { iterations: '4000', resolution: '4' })
+  await user.waitFor('.progress .state', 'under the mask')
   await page.locator('[data-do="cancel"]').click()
-  await waitFor('.message', 'Cancelled')
+  await user.waitFor('.message', 'Cancelled')
   assert.ok(await page.locator('[data-do="explain"]').isEnabled())
-  await dismissAll()
+  await user.dismissAll()
 })
 
 it('counts what is shown: threshold and cluster size', async () => {
-  await select('Map').selectOption('sub-124-lrp')
+  await user.select('Map').selectOption('sub-124-lrp')
   const clusters = async () =>
-    ((await fact('clusters')).match(/\d[\d,]*/g) ?? []).map((n) => Number(n.replaceAll(',', '')))
+    ((await user.fact('clusters')).match(/\d[\d,]*/g) ?? []).map((n) => Number(n.replaceAll(',', '')))
   const total = () => page.locator('.sums').first().getAttribute('data-total').then(Number)
-  await slide('Threshold', 0.2)
-  await until(async () => (await clusters())[2]! > 100)
+  await user.slide('Threshold', 0.2)
+  await user.until(async () => (await clusters())[2]! > 100)
   const [, , voxels] = await clusters()
   const sum = await total()
-  await slide('Threshold', 0.5)
-  await until(async () => (await clusters())[2]! < voxels!)
-  await until(async () => (await total()) < sum)
+  await user.slide('Threshold', 0.5)
+  await user.until(async () => (await clusters())[2]! < voxels!)
+  await user.until(async () => (await total()) < sum)
   const [shown, all] = await clusters()
   assert.is(shown, all)
-  await slide('Smallest cluster', 5)
-  await until(async () => (await clusters())[0]! < all!)
+  await user.slide('Smallest cluster', 5)
+  await user.until(async () => (await clusters())[0]! < all!)
   assert.is((await clusters())[1], all, 'those that are left out are counted')
-  await slide('Smallest cluster', 0)
-  await until(async () => (await clusters())[0] === all)
+  await user.slide('Smallest cluster', 0)
+  await user.until(async () => (await clusters())[0] === all)
 })
 
 it('moves through slices: sliders, keys, a click, the wheel; a bar goes to its region', async () => {
-  const position = async () => (await fact('position')).match(/-?\d+/g)!.map(Number) as [number, number, number]
-  await slide('Axial slice', 12)
+  const position = async () => (await user.fact('position')).match(/-?\d+/g)!.map(Number) as [number, number, number]
+  await user.slide('Axial slice', 12)
   assert.is((await position())[2], 12)
   await page.getByLabel('Coronal slice').first().focus()
   const [, before] = await position()
@@ -210,9 +140,9 @@ it('moves through slices: sliders, keys, a click, the wheel; a bar goes to its r
   assert.is.not((await position())[2], clicked[2])
   await page.locator('.bars button').nth(1).click()
   const region = await page.locator('.bars button').nth(1).locator('.name').textContent()
-  assert.is(await fact('region'), region)
+  assert.is(await user.fact('region'), region)
   await page.waitForFunction(() => [...document.querySelectorAll('.outline')].some((path) => path.getAttribute('d')))
-  assert.match(await fact('cluster'), /voxels, .* mm³, mean .*, peak/)
+  assert.match(await user.fact('cluster'), /voxels, .* mm³, mean .*, peak/)
   const times = await page
     .getByLabel('Axial slice')
     .first()
@@ -229,13 +159,13 @@ it('moves through slices: sliders, keys, a click, the wheel; a bar goes to its r
 })
 
 it('takes a dropped scan, and asks for covariates where the network needs them', async () => {
-  const before = await likelihood()
-  await drop('mine.nii.gz', data('sub-124.nii.gz'))
-  await chosen('Subject', 'mine.nii.gz')
-  assert.is(await predicted(), before, 'the same scan has the same likelihood')
-  await select('Network').selectOption('phantom-residual')
-  await waitFor('.message.error', '')
-  assert.match(await text('.message.error'), /age/)
+  const before = await user.likelihood()
+  await user.drop('mine.nii.gz', data('sub-124.nii.gz'))
+  await user.chosen('Subject', 'mine.nii.gz')
+  assert.is(await user.predicted(), before, 'the same scan has the same likelihood')
+  await user.select('Network').selectOption('phantom-residual')
+  await user.waitFor('.message.error', '')
+  assert.match(await user.text('.message.error'), /age/)
   for (const [name, value] of [
     ['age', 82],
     ['sex', 0],
@@ -244,32 +174,41 @@ it('takes a dropped scan, and asks for covariates where the network needs them',
     await page.locator(`[name="covariate-${name}"]`).fill(String(value))
     await page.locator(`[name="covariate-${name}"]`).press('Tab')
   }
-  assert.match(await predicted(), /%/)
-  await select('Network').selectOption('phantom')
-  await predicted()
-  await dismissAll()
+  assert.match(await user.predicted(), /%/)
+  await user.select('Network').selectOption('phantom')
+  await user.predicted()
+  await user.dismissAll()
 })
 
 it('explains what does not fit, and resamples where that is valid', async () => {
   const scan = readVolume(data('sub-124.nii.gz'))
   const coarse = { shape: [37, 44, 37] as const, affine: [5, 0, 0, -90, 0, 5, 0, -126, 0, 0, 5, -72, 0, 0, 0, 1] }
-  await drop('coarse.nii', writeVolume(resample(scan, coarse, 'linear')))
-  await waitFor('.message.error', '46 × 55 × 46')
+  await user.drop('coarse.nii', writeVolume(resample(scan, coarse, 'linear')))
+  await user.waitFor('.message.error', '46 × 55 × 46')
   await page.getByRole('button', { name: /Resample/ }).click()
-  assert.match(await predicted(), /%/)
-  await dismissAll()
-  await drop('letter.nii', new TextEncoder().encode('Dear Sir or Madam, '.repeat(40)))
-  await waitFor('.message.error', 'not a NIfTI file')
-  await dismissAll()
-  await drop('huge.nii', new Uint8Array(16), 2 ** 31)
-  await waitFor('.message.error', '2.1 GB')
-  await dismissAll()
+  assert.match(await user.predicted(), /%/)
+  await user.dismissAll()
+  await user.drop('letter.nii', new TextEncoder().encode('Dear Sir or Madam, '.repeat(40)))
+  await user.waitFor('.message.error', 'not a NIfTI file')
+  await user.dismissAll()
+  await user.drop('huge.nii', new Uint8Array(16), 2 ** 31)
+  await user.waitFor('.message.error', '2.1 GB')
+  await user.dismissAll()
+  await user.drop('packed.nii.gz', packedVolume(800))
+  await user.waitFor('.message.error', 'packed.nii.gz')
+  assert.match(await user.text('.message.error .detail'), /bytes/)
+  await user.dismissAll()
+  const elsewhere = { ...coarse, affine: coarse.affine.map((value, n) => (n === 3 ? 900 : value)) }
+  await user.drop('elsewhere.nii', writeVolume({ ...elsewhere, data: new Float32Array(37 * 44 * 37).fill(1) }))
+  await user.waitFor('.message.error', '46 × 55 × 46')
+  assert.is(await page.getByRole('button', { name: /Resample/ }).count(), 0, 'there is nothing to resample')
+  await user.dismissAll()
 })
 
 it('loads an own network, and says what it cannot read', async () => {
-  await select('Subject').selectOption('sub-124')
-  await predicted()
-  const before = await likelihood()
+  await user.select('Subject').selectOption('sub-124')
+  await user.predicted()
+  const before = await user.likelihood()
   const picker = page.locator('[data-picks="network"]')
   const file = (name: string, buffer: Uint8Array) => ({
     name,
@@ -277,49 +216,56 @@ it('loads an own network, and says what it cannot read', async () => {
     buffer: Buffer.from(buffer),
   })
   await picker.setInputFiles(file('mine.safetensors', data('phantom.safetensors')))
-  await chosen('Network', 'mine.safetensors')
-  assert.is(await predicted(), before)
+  await user.chosen('Network', 'mine.safetensors')
+  assert.is(await user.predicted(), before)
   const onnx = exportOnnx(loadNetwork(data('phantom.safetensors')))
   const strange = Buffer.from(Buffer.from(onnx).toString('latin1').replaceAll('MaxPool', 'MaxFool'), 'latin1')
   await picker.setInputFiles(file('strange.onnx', strange))
-  await waitFor('.message.error', 'MaxFool')
-  await dismissAll()
+  await user.waitFor('.message.error', 'MaxFool')
+  await user.dismissAll()
   await picker.setInputFiles(file('mine.onnx', onnx))
-  await chosen('Network', 'mine.onnx')
-  await waitFor('.facts-line', '9,314 parameters')
-  await dismissAll()
-  await select('Network').selectOption('phantom')
-  await predicted()
+  await user.chosen('Network', 'mine.onnx')
+  await user.waitFor('.facts-line', '9,314 parameters')
+  await user.dismissAll()
+  await user.select('Network').selectOption('phantom')
+  await user.predicted()
 })
 
 it('shows two maps side by side, and the brain in 3D', async () => {
   await page.getByLabel('Two maps side by side').check()
-  await select('Second map').selectOption('sub-123-lrp')
+  await user.select('Second map').selectOption('sub-123-lrp')
   await page.waitForFunction(() => document.querySelectorAll('.pane:nth-child(2) .bars li').length > 0)
-  await slide('Axial slice', -20)
+  await user.slide('Axial slice', -20)
   assert.is(await page.getByLabel('Axial slice').nth(1).inputValue(), '-20', 'crosshairs are linked')
   await page.getByLabel('Two maps side by side').uncheck()
   await page.getByLabel('3D').check()
   assert.ok(await page.locator('.render-tile').first().isVisible())
   await page.getByLabel('3D').uncheck()
+  const sides = () => page.locator('.tile[data-plane="axial"] .side').first().textContent()
+  assert.is(await sides(), 'L')
+  await page.getByLabel('Radiological').check()
+  assert.is(await sides(), 'R')
+  await page.getByLabel('Radiological').uncheck()
 })
 
 it('exports picture, table and a report that refers to nothing', async () => {
-  const picture = await exported('picture')
+  const picture = await user.exported('picture')
   assert.equal([...picture.subarray(1, 4)], [0x50, 0x4e, 0x47])
-  const table = new TextDecoder().decode(await exported('table'))
+  const table = new TextDecoder().decode(await user.exported('table'))
   assert.match(table, /^name\tlabels\tvoxels/)
-  const report = new TextDecoder().decode(await exported('report'))
+  const report = new TextDecoder().decode(await user.exported('report'))
   assert.match(report, /<h1>Relevance of sub-124/)
   assert.not.match(report, /(?:src|href)="(?!data:)/)
-  await dismissAll()
+  await user.dismissAll()
 })
 
 it('speaks German, and is dark', async () => {
   await page.locator('#language').selectOption('de')
-  assert.is(await text('.panel h2'), 'Aufnahme')
-  assert.match(await fact('clusters'), /Clustern/)
-  assert.match(await likelihood(), /,/)
+  assert.is(await user.text('.panel h2'), 'Aufnahme')
+  const form = page.locator('[data-do="explain"]').locator('xpath=ancestor::form')
+  assert.match((await form.textContent())!, /Verdeckung/)
+  assert.match(await user.fact('clusters'), /Clustern/)
+  assert.match(await user.likelihood(), /,/)
   await page.locator('#theme').selectOption('dark')
   const colour = await page.locator('.controls').evaluate((panel) => getComputedStyle(panel).backgroundColor)
   assert.is(colour, 'rgb(26, 29, 33)')
@@ -331,21 +277,32 @@ it('opens a lost GPU again', async () => {
     const [engine] = (globalThis as unknown as { workers: Worker[] }).workers
     engine!.postMessage({ id: 1e6, call: 'loseDevice' })
   })
-  await select('Subject').selectOption('sub-123')
-  await waitFor('.message', 'The GPU was lost')
-  assert.match(await predicted(), /%/)
+  await user.select('Subject').selectOption('sub-123')
+  await user.waitFor('.message', 'The GPU was lost')
+  assert.match(await user.predicted(), /%/)
   assert.equal(opened.errors, [])
 })
 
 it('without WebGPU says which browsers have it, and shows the maps that are there', async (own) => {
+  await page.close()
   opened = await own.open({ withoutGpu: true, width: 390, height: 844 })
   page = opened.page
-  await waitFor('.message', 'Firefox 141')
+  user = viewerUser(page)
+  await user.waitFor('.message', 'Firefox 141')
   assert.ok((await page.locator('.bars li').count()) > 3)
   assert.ok(await page.locator('[data-do="explain"]').isDisabled())
   const wide = await page.evaluate(() => document.documentElement.scrollWidth)
   assert.is(wide, 390, 'nothing is wider than a phone')
 })
+
+/** A file of a few MB that says it holds edge^3 voxels, 4 bytes each. */
+function packedVolume(edge: number): Uint8Array {
+  const small = { shape: [1, 1, 1] as const, affine: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1] }
+  const file = new Uint8Array(3_000_000)
+  file.set(writeVolume({ ...small, data: new Float32Array(1) }))
+  for (let axis = 1; axis <= 3; axis++) new DataView(file.buffer).setInt16(40 + 2 * axis, edge, true)
+  return gzipSync(file, { level: 0 })
+}
 
 viewer.after(async () => {
   await site?.close()

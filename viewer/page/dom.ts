@@ -46,7 +46,7 @@ function fill(element: HTMLElement, { class: names, t, values, label, title, att
   if (names) element.className = names
   if (t) setText(element, t, values)
   if (label) setLabel(element, label, values)
-  if (title) setAttributeText(element, 'title', title, values)
+  if (title) setTitle(element, title, values)
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === true) element.setAttribute(name, '')
     else if (value !== undefined && value !== false) element.setAttribute(name, String(value))
@@ -64,6 +64,11 @@ export function setText(element: Element, key: Key, values?: Values): void {
 /** An accessible name that changes with the language. */
 export function setLabel(element: Element, key: Key, values?: Values): void {
   setAttributeText(element, 'aria-label', key, values)
+}
+
+/** A tooltip that changes with the language. */
+export function setTitle(element: Element, key: Key, values?: Values): void {
+  setAttributeText(element, 'title', key, values)
 }
 
 function setAttributeText(element: Element, name: 'aria-label' | 'title', key: Key, values?: Values): void {

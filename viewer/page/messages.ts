@@ -2,6 +2,7 @@
 import { RemoteError } from '../shared/rpc.ts'
 import { el } from './dom.ts'
 import type { Message, PageStore } from './state.ts'
+import type { Key } from './strings.ts'
 
 /** Milliseconds after which good news goes away by itself. */
 const BRIEF = 8000
@@ -25,9 +26,11 @@ export function dropMessages(store: PageStore, ...keys: Message['key'][]): void 
 /** Tells what went wrong; a cancelled job is no error. */
 export function addError(store: PageStore, error: unknown, message: Omit<Message, 'id' | 'kind' | 'detail'>): void {
   if (error instanceof DOMException && error.name === 'AbortError') return
-  const memory = error instanceof RemoteError && error.failure.kind === 'out-of-memory'
+  const failure = error instanceof RemoteError ? error.failure : undefined
+  const lost = failure?.kind === 'lost' || failure?.name === 'NoAdapterError'
+  const known: Key | undefined = failure?.kind === 'out-of-memory' ? 'outOfMemory' : lost ? 'gpuGone' : undefined
   const detail = error instanceof Error ? error.message : String(error)
-  addMessage(store, { ...message, ...(memory && { key: 'outOfMemory', values: undefined }), kind: 'error', detail })
+  addMessage(store, { ...message, ...(known && { key: known, values: undefined }), kind: 'error', detail })
 }
 
 export function messageList(store: PageStore): HTMLElement {

@@ -1,12 +1,13 @@
 /** A view with all that belongs to it: planes and their sliders, outline, region bars or 3D; kept up to date with the state. */
 import { type Volume, voxelSize } from '../../src/io/volume.ts'
-import { el, svg } from './dom.ts'
+import { el, setText, setTitle, svg } from './dom.ts'
 import { outlinePath } from './outline.ts'
+import { AXIS, PLANES, type PlaneName } from './planes.ts'
 import { regionChart } from './region-chart.ts'
 import type { Session } from './session.ts'
 import { sliceStrip } from './slice-strip.ts'
 import { mapById, type PageStore, type Point, type RelevanceMap, type Scan, scaleMax, voxelAt } from './state.ts'
-import { AXIS, createView, PLANES, type PlaneName, type View } from './view.ts'
+import type { View } from './view.ts'
 
 export interface Pane {
   readonly element: HTMLElement
@@ -24,8 +25,9 @@ export async function createPane(store: PageStore, session: Session, index: 0 | 
     }),
   )
   const outlines = PLANES.map(() => svg('path', { class: 'outline', fill: 'none' }))
+  const sides = PLANES.map(() => [el('span', { class: 'side' }), el('span', { class: 'side' })] as const)
   const tiles = PLANES.map((plane, k) =>
-    el('div', { class: 'tile', attributes: { 'data-plane': plane } }, overlaySvg(outlines[k]!)),
+    el('div', { class: 'tile', attributes: { 'data-plane': plane } }, overlaySvg(outlines[k]!), ...sides[k]!),
   )
   const chart = regionChart(moveTo)
   const renderTile = el('div', { class: 'tile render-tile' })
@@ -41,6 +43,8 @@ export async function createPane(store: PageStore, session: Session, index: 0 | 
   const element = el('div', { class: 'pane' }, canvasBox, planes)
   // NiiVue measures the canvas when it attaches, so it has to be in the page by then.
   document.querySelector('.panes')!.append(element)
+  // NiiVue is two thirds of the page: all else starts while it is on its way.
+  const { createView } = await import('./view.ts')
   const view = await createView(canvas, moveTo, () => drawOutlines())
 
   let scan: Scan | undefined
@@ -158,10 +162,26 @@ export async function createPane(store: PageStore, session: Session, index: 0 | 
   )
   store.watch(
     (state) => [state.analyses[index], state.regions, state.language],
-    (analysis, regions) => chart.show(analysis?.regions ?? [], regions !== undefined),
+    (analysis, regions) =>
+      chart.show(analysis?.regions ?? [], analysis && regions !== undefined ? regions !== null : undefined),
   )
   store.watch(({ crosshair }) => [crosshair], placeAll)
-  store.watch(({ radiological }) => [radiological], view.radiological)
+  store.watch(
+    ({ radiological }) => [radiological],
+    (radiological) => {
+      PLANES.forEach((plane, k) => {
+        const ends: readonly ('left' | 'right' | 'back' | 'front')[] =
+          plane === 'sagittal' ? ['back', 'front'] : ['left', 'right']
+        const turned = radiological && plane !== 'sagittal'
+        sides[k]!.forEach((side, end) => {
+          const name = ends[turned ? 1 - end : end]!
+          setText(side, `${name}Mark`)
+          setTitle(side, name)
+        })
+      })
+      view.radiological(radiological)
+    },
+  )
   store.watch(
     ({ render }) => [render],
     (render) => {

@@ -1,9 +1,11 @@
-/** Which method, told what, for which class; its progress, and a mask's score as it falls. */
+/** Which method, told what, for which class. */
 import type { MethodFacts, SettingFacts } from '../worker/method-facts.ts'
-import { el, field, setLabel, setOptions, setText, svg } from './dom.ts'
+import { el, field, setOptions } from './dom.ts'
+import { methodTitle } from './method-titles.ts'
+import { progress } from './progress.ts'
 import type { Session } from './session.ts'
-import type { Job, PageStore } from './state.ts'
-import { fixed, say } from './strings.ts'
+import type { PageStore } from './state.ts'
+import { say } from './strings.ts'
 
 export function explainPanel(store: PageStore, session: Session): HTMLElement {
   const method = el('select')
@@ -19,12 +21,12 @@ export function explainPanel(store: PageStore, session: Session): HTMLElement {
   }
   method.addEventListener('change', showSettings)
   store.watch(
-    (state) => [state.methods],
+    (state) => [state.methods, state.language],
     (methods) => {
       const wanted = method.value || 'lrp'
       setOptions(
         method,
-        methods.map(({ name, title }) => ({ value: name, text: title })),
+        methods.map((one) => ({ value: one.name, text: methodTitle(one) })),
         wanted,
       )
       showSettings()
@@ -52,7 +54,7 @@ export function explainPanel(store: PageStore, session: Session): HTMLElement {
           event.preventDefault()
           const own = chosen()
           const index = target.value === '' ? undefined : Number(target.value)
-          if (own) void session.explain(wordOf(own, given), own.title, index)
+          if (own) void session.explain(wordOf(own, given), methodTitle(own), index)
         },
       },
     },
@@ -112,59 +114,4 @@ function settingField(method: MethodFacts, setting: SettingFacts, given: Map<str
   const about = words.length > 1 ? setting.text.split(':')[0]! : setting.text
   const hint = el('span', { class: 'quiet', attributes: { lang: 'en' } }, about)
   return el('label', { class: 'setting' }, el('span', { class: 'name' }, setting.name), control, hint)
-}
-
-const TRACE = { width: 300, height: 64 }
-
-/** Progress bar, what is going on in words, and the fall of a watched mask's score. */
-function progress(store: PageStore): HTMLElement {
-  const bar = el('progress', { attributes: { max: 1, value: 0 } })
-  setLabel(bar, 'explain')
-  const words = el('p', { class: 'quiet state', attributes: { 'aria-live': 'polite' } })
-  const line = svg('polyline', { class: 'trace' })
-  const { width, height } = TRACE
-  const chart = svg('svg', { class: 'trace-box', viewBox: `0 0 ${width} ${height}`, role: 'img' }, line)
-  setLabel(chart, 'maskTrace')
-  const element = el('div', { class: 'progress' }, bar, words, chart)
-  chart.style.display = 'none'
-  let spoken = -1
-  store.watch(
-    ({ job }) => [job],
-    (job) => {
-      bar.style.visibility = job ? 'visible' : 'hidden'
-      bar.value = job?.share ?? 0
-      if (!job) {
-        spoken = -1
-        words.removeAttribute('data-t')
-        return words.replaceChildren()
-      }
-      const { method, share, watched } = job
-      const last = watched.at(-1)
-      // Whole tenths, so that a screen reader is not flooded.
-      const tenth = Math.floor(10 * share)
-      if (last) {
-        chart.style.display = ''
-        line.setAttribute('points', tracePoints(watched))
-        const { iteration, iterations } = last
-        const score = fixed(last.score, 3)
-        setText(words, 'maskWatch', { class: job.className, score, iteration, iterations })
-      } else if (tenth !== spoken) {
-        spoken = tenth
-        chart.style.display = 'none'
-        setText(words, 'computing', { method, percent: Math.round(100 * share) })
-      }
-    },
-  )
-  return element
-}
-
-function tracePoints(watched: Job['watched']): string {
-  const { width, height } = TRACE
-  const most = Math.max(1e-9, ...watched.map(({ score }) => score))
-  return watched
-    .map(({ iteration, iterations, score }) => {
-      const y = height - 2 - (Math.max(0, score) / Math.max(1, most)) * (height - 4)
-      return `${((width * iteration) / iterations).toFixed(1)},${y.toFixed(1)}`
-    })
-    .join(' ')
 }

@@ -23,6 +23,7 @@ export function scanPanel(store: PageStore, session: Session, pickScan: () => vo
     { class: 'panel', label: 'scan' },
     el('h2', { t: 'scan' }),
     withOpener(field('subject', select), 'ownScan', 'ownScanHint', pickScan),
+    el('p', { class: 'quiet', t: 'privacy' }),
     covariateForm(store, session),
   )
 }
@@ -45,7 +46,7 @@ export function networkPanel(store: PageStore, session: Session, pickNetwork: ()
     (found) => {
       if (!found) return facts.replaceChildren('\u00a0')
       const { layers, parameters, input } = found
-      setText(facts, 'networkFacts', { layers, parameters, input: input.slice(1).join(' × ') })
+      setText(facts, 'networkFacts', { layers, parameters, input: input.slice(1).join('×') })
     },
   )
   store.watch(

@@ -9,8 +9,8 @@ const MOST = 24
 
 export interface RegionChart {
   readonly element: HTMLElement
-  /** @param known whether there is an atlas for the scan */
-  show(rows: readonly RegionRow[], known: boolean): void
+  /** @param known whether there is an atlas for the scan; undefined until that is known */
+  show(rows: readonly RegionRow[], known: boolean | undefined): void
   /** Marks the region under the crosshair. */
   mark(name: string | undefined): void
 }
@@ -18,11 +18,13 @@ export interface RegionChart {
 export function regionChart(onGo: (mm: Point) => void): RegionChart {
   const list = el('ol', { class: 'bars' })
   const empty = el('p', { class: 'quiet' })
+  const against = el('span', { class: 'negative', t: 'negative' })
   const element = el(
     'section',
     { class: 'regions', label: 'regions' },
     el('h3', { t: 'regions' }),
     el('p', { class: 'quiet', t: 'regionsHint' }),
+    el('p', { class: 'quiet legend' }, el('span', { class: 'positive', t: 'positive' }), against),
     empty,
     list,
   )
@@ -35,8 +37,9 @@ export function regionChart(onGo: (mm: Point) => void): RegionChart {
       const most = top[0] ? amount(top[0]) : 1
       const total = top.reduce((sum, row) => sum + amount(row), 0)
       empty.hidden = top.length > 0
+      against.hidden = rows.every(({ negative }) => negative === 0)
       if (top.length === 0) {
-        empty.replaceChildren(el('span', { t: known ? 'noRegions' : 'noAtlas' }))
+        empty.replaceChildren(known === undefined ? '\u00a0' : el('span', { t: known ? 'noRegions' : 'noAtlas' }))
       }
       buttons.clear()
       list.replaceChildren(

@@ -1,25 +1,14 @@
 /** What can be done on the page: open scans and networks, predict, explain. Talks to the workers, changes the state. */
-import type { Volume } from '../../src/io/volume.ts'
+import { sameGrid } from '../../src/io/resample.ts'
 import type { ScanCovariates } from '../../src/model/recipe/residual.ts'
 import type { Manifest } from '../shared/manifest.ts'
 import { connect, type Remote } from '../shared/rpc.ts'
 import type { AnalysisCalls } from '../worker/analysis.ts'
 import type { EngineCalls } from '../worker/engine.ts'
-import type { ExplainProgress } from '../worker/explain.ts'
+import { createExplaining, type Explaining } from './explaining.ts'
+import { createMaps, type Maps } from './maps.ts'
 import { addError, addMessage, dropMessages } from './messages.ts'
-import {
-  mapById,
-  type NetworkChoice,
-  type PageStore,
-  type Point,
-  type RelevanceMap,
-  type Scan,
-  type Subject,
-} from './state.ts'
-import { say } from './strings.ts'
-
-/** Relevance from which a mask on its way has found something. */
-const FOUND = 0.3
+import { type NetworkChoice, type PageStore, pairOf, type Scan, type Subject } from './state.ts'
 
 /** Messages about a scan and a network that do not go together; another choice ends them. */
 const MISFITS = ['misfit', 'expects', 'expectsWhere'] as const
@@ -35,11 +24,9 @@ export interface Session {
   setCovariates(covariates: ScanCovariates): void
   /** Somebody's scan, for a second view. */
   scanOf(subject: string): Promise<Scan>
-  /** @param method with its settings, as on the command line */
-  explain(method: string, title: string, target: number | undefined): Promise<void>
-  cancel(): void
-  /** Shows a map in a view, and goes to its peak when it is the first. */
-  showMap(view: 0 | 1, id: string): Promise<void>
+  readonly explain: Explaining['explain']
+  readonly cancel: Explaining['cancel']
+  readonly showMap: Maps['show']
 }
 
 export function createSession(store: PageStore, workers: { engine: Worker; analysis: Worker }): Session {
@@ -49,11 +36,27 @@ export function createSession(store: PageStore, workers: { engine: Worker; analy
   const analysis = connect<AnalysisCalls>(workers.analysis)
   const scans = new Map<string, Promise<Scan>>()
   const loaded = new Map<string, Promise<unknown>>()
-  let job: AbortController | undefined
-  let made = 0
-  /** Of the mask that is watched: its latest step, and whether the crosshair has gone to it. */
-  let stepping = Promise.resolve()
-  let located = false
+  const maps = createMaps(store, analysis)
+  const { explain, cancel } = createExplaining(store, engine, maps)
+  /** The atlas, where there is one; and the first view with all that the first prediction waits for. */
+  let placed: Promise<void> | undefined
+  let begun: Promise<unknown> = Promise.resolve()
+
+  // The engine starts while the page is still loading what it draws with.
+  const opened = engine.call('open', undefined).then(
+    ({ name }) => store.set({ gpu: { state: 'ready', name } }),
+    (error: unknown) => {
+      store.set({ gpu: { state: 'none', name: '' } })
+      // The text names the browsers; the reason is news where the browser would be one of them.
+      const reason = error instanceof Error ? error.message : String(error)
+      const detail = /no WebGPU/.test(reason) ? undefined : reason
+      addMessage(store, { kind: 'note', key: 'gpuNoneHelp', detail })
+    },
+  )
+  engine.call('methods', undefined).then(
+    (methods) => store.set({ methods }),
+    (error) => addError(store, error, { key: 'failed' }),
+  )
 
   const subjectOf = (id: string) => store.get().subjects.find((subject) => subject.id === id)!
   /** Remembers what went well; what failed is tried again. */
@@ -74,32 +77,32 @@ export function createSession(store: PageStore, workers: { engine: Worker; analy
       return { subject: id, volume, display: display ?? volume }
     })
 
-  async function openSubject(id: string): Promise<void> {
-    const subject = subjectOf(id)
+  /** The scan as soon as it is read, then the regions in its space. @returns whether it could be read */
+  async function showSubject(id: string): Promise<boolean> {
+    const { name } = subjectOf(id)
+    const isChosen = () => store.get().subject === id
     store.set({ subject: id, prediction: undefined, fit: undefined })
     dropMessages(store, ...MISFITS)
     try {
       const scan = await scanOf(id)
-      if (store.get().subject !== id) return
+      if (!isChosen()) return true
       const { shape, affine } = scan.volume
-      const regions = await analysis.call('regions', { grid: { shape, affine } })
-      if (store.get().subject !== id) return
-      store.set({ scan, regions })
+      const before = store.get().scan?.volume
+      const same = before && sameGrid(before, scan.volume)
+      store.set({ scan, ...(!same && { regions: undefined }) })
+      maps.showOwn(id)
+      await placed
+      const regions = (await analysis.call('regions', { grid: { shape, affine } })) ?? null
+      if (isChosen()) store.set({ regions })
+      return true
     } catch (error) {
-      addError(store, error, { key: 'notUsable', values: { name: subject.name } })
-      return
+      addError(store, error, { key: 'notUsable', values: { name } })
+      return false
     }
-    await Promise.all([showOwnMap(id), predict()])
   }
 
-  /** A map of the subject that is there already: of the same name as the one before, if there is one. */
-  async function showOwnMap(subject: string): Promise<void> {
-    const state = store.get()
-    const before = mapById(state, state.shown[0])
-    if (before?.subject === subject) return
-    const own = [...state.maps.filter((map) => map.subject === subject)]
-    const next = own.find(({ name }) => name === before?.name) ?? own[0]
-    await showMap(0, next?.id ?? '')
+  async function openSubject(id: string): Promise<void> {
+    if ((await showSubject(id)) && store.get().subject === id) await predict()
   }
 
   async function openNetwork(id: string): Promise<void> {
@@ -120,23 +123,19 @@ export function createSession(store: PageStore, workers: { engine: Worker; analy
     await predict()
   }
 
-  function pair() {
-    const { subject, network, subjects } = store.get()
-    return { scan: subject, network, covariates: subjects.find(({ id }) => id === subject)?.covariates ?? {} }
-  }
-
   async function predict(): Promise<void> {
+    await begun
     const { scan, facts, gpu, subject, network } = store.get()
     if (!scan || !facts || scan.subject !== subject) return
     const same = () => store.get().subject === subject && store.get().network === network
-    const fit = await engine.call('fit', pair())
+    const fit = await engine.call('fit', pairOf(store))
     if (!same()) return
     store.set({ fit })
     if (fit.refusal !== undefined) return refuse(fit.refusal, fit.resampling)
     if (gpu.state !== 'ready') return
     store.set({ predicting: true })
     try {
-      const { probabilities, notes } = await engine.call('predict', pair())
+      const { probabilities, notes } = await engine.call('predict', pairOf(store))
       if (!same()) return
       store.set({ prediction: probabilities })
       for (const detail of notes) addMessage(store, { kind: 'note', key: 'scan', detail })
@@ -205,141 +204,27 @@ export function createSession(store: PageStore, workers: { engine: Worker; analy
     if (before) await openNetwork(before)
   }
 
-  async function keepMap(map: Omit<RelevanceMap, 'max' | 'display'> & { max?: number }): Promise<void> {
-    const { id, volume } = map
-    const { display, max } = await analysis.call('map', { id, volume })
-    const others = store.get().maps.filter(({ id }) => id !== map.id)
-    store.set({ maps: [...others, { ...map, max: map.max ?? max, display: display ?? volume }] })
-  }
-
-  async function showMap(view: 0 | 1, id: string): Promise<void> {
-    const { shown, analyses } = store.get()
-    const map = mapById(store.get(), id)
-    store.set({
-      shown: view === 0 ? [id, shown[1]] : [shown[0], id],
-      analyses: view === 0 ? [undefined, analyses[1]] : [analyses[0], undefined],
-      ...(map && view === 0 && !shown[0] && { crosshair: peakOf(map.volume) }),
-    })
-  }
-
-  async function explain(method: string, title: string, target: number | undefined): Promise<void> {
-    const { facts, prediction, scan, network, networks } = store.get()
-    if (!facts || !scan) return
-    job?.abort()
-    const controller = new AbortController()
-    job = controller
-    const best = prediction ? prediction.indexOf(Math.max(...prediction)) : 0
-    const chosen = target ?? best
-    const className = facts.classes[chosen]!
-    const networkName = networks.find(({ id }) => id === network)!.name
-    const id = `made-${++made}`
-    const about = { id, subject: scan.subject, name: `${title}, ${className}, ${networkName}` }
-    store.set({ job: { method: title, share: 0, className, watched: [] } })
-    const began = performance.now()
-    located = false
-    try {
-      const call = { ...pair(), id, method, target: chosen }
-      const onProgress = (progress: ExplainProgress) => {
-        stepping = onStep(progress, { ...about, volume: scan.volume }, controller)
-      }
-      const {
-        data,
-        signed,
-        facts: found,
-        title: full,
-      } = await engine.call('explain', call, {
-        signal: controller.signal,
-        onProgress: onProgress as (value: never) => void,
-      })
-      const volume: Volume = { shape: scan.volume.shape, affine: scan.volume.affine, data }
-      const isMask = method.startsWith('mask')
-      await keepMap({
-        ...about,
-        volume,
-        signed,
-        ...(isMask && { max: 1 }),
-        made: { method: full, network: networkName, className, facts: found },
-      })
-      // Whoever looks at somebody else by now finds it among the maps.
-      if (store.get().subject === scan.subject) {
-        await showMap(0, id)
-        store.set({ crosshair: peakOf(volume) })
-      }
-      const seconds = ((performance.now() - began) / 1000).toFixed(1)
-      addMessage(store, { kind: 'note', key: 'computed', values: { method: title, seconds } })
-    } catch (error) {
-      if (controller.signal.aborted) {
-        await stepping
-        store.set({ maps: store.get().maps.filter((map) => map.id !== id) })
-        if (store.get().shown[0] === id) await showOwnMap(scan.subject)
-        addMessage(store, { kind: 'note', key: 'cancelled' })
-      } else addError(store, error, { key: 'failed' })
-    } finally {
-      if (job === controller) {
-        job = undefined
-        store.set({ job: undefined })
-      }
-    }
-  }
-
-  /** Progress; of a mask also the map so far, which is shown as it grows. */
-  async function onStep(
-    { share, mask }: ExplainProgress,
-    about: { id: string; name: string; subject: string; volume: Volume },
-    controller: AbortController,
-  ): Promise<void> {
-    const before = store.get().job
-    if (!before || job !== controller || controller.signal.aborted) return
-    if (!mask) return store.set({ job: { ...before, share } })
-    const { iteration, iterations, score, relevance } = mask
-    store.set({ job: { ...before, share, watched: [...before.watched, { iteration, iterations, score }] } })
-    const { shape, affine } = about.volume
-    const volume = { shape, affine, data: relevance }
-    await keepMap({ ...about, volume, signed: false, max: 1 })
-    if (job !== controller || store.get().subject !== about.subject) return
-    if (store.get().shown[0] !== about.id) await showMap(0, about.id)
-    // Once it has found something, that is where to look.
-    if (!located && relevance.some((value) => value > FOUND)) {
-      located = true
-      store.set({ crosshair: peakOf(volume) })
-    }
-  }
-
   async function start(manifest: Manifest, fetchFile: (url: string) => Promise<Uint8Array>): Promise<void> {
-    const { subjects, networks, maps, atlas } = manifest
+    const { subjects, networks, atlas } = manifest
     store.set({
       title: manifest.title,
       subjects: subjects.map(({ scan, ...one }) => ({ ...one, own: false, bytes: () => fetchFile(scan) })),
       networks: networks.map(({ file, ...one }) => ({ ...one, bytes: () => fetchFile(file) })),
     })
-    const opened = engine.call('open', undefined).then(
-      ({ name }) => store.set({ gpu: { state: 'ready', name } }),
-      (error: unknown) => {
-        store.set({ gpu: { state: 'none', name: '' } })
-        // The text names the browsers; the reason is news where the browser would be one of them.
-        const reason = error instanceof Error ? error.message : String(error)
-        const detail = /no WebGPU/.test(reason) ? undefined : reason
-        addMessage(store, { kind: 'note', key: 'gpuNoneHelp', detail })
-      },
-    )
-    const first = manifest.start.subject ?? subjects[0]?.id
-    const map = maps.find(({ id }) => id === manifest.start.map) ?? maps.find(({ subject }) => subject === first)
-    const placed = atlas && loadAtlas(atlas, fetchFile)
-    const loading = maps.map((one) => () => loadMap(one, fetchFile))
-    // What is seen first comes first.
-    if (map)
-      await loadMap(map, fetchFile).catch((error) =>
-        addError(store, error, { key: 'loadFailed', values: { name: map.name } }),
-      )
-    await placed?.catch((error: unknown) => addError(store, error, { key: 'loadFailed', values: { name: 'atlas' } }))
-    const subject = first ? openSubject(map?.subject ?? first) : undefined
-    await subject
+    const map =
+      manifest.maps.find(({ id }) => id === manifest.start.map) ??
+      manifest.maps.find(({ subject }) => subject === (manifest.start.subject ?? subjects[0]?.id))
+    const first = map?.subject ?? manifest.start.subject ?? subjects[0]?.id
+    const failed = (name: string) => (error: unknown) => addError(store, error, { key: 'loadFailed', values: { name } })
+    // All at once, but what the GPU has to do for the network waits for the first view: there is one queue for both.
+    placed = atlas && loadAtlas(atlas, fetchFile).catch(failed('atlas'))
+    const loaded = map && maps.load(map, fetchFile).catch(failed(map.name))
+    const shown = [first && showSubject(first), loaded?.then(() => maps.showOwn(map!.subject))]
+    begun = Promise.all([...shown, opened])
     const network = manifest.start.network ?? networks[0]?.id
     if (network) await openNetwork(network)
-    store.set({ methods: await engine.call('methods', undefined) })
-    await opened
-    await predict()
-    await Promise.allSettled(loading.map((load) => load()))
+    await begun
+    await Promise.allSettled(manifest.maps.map((one) => maps.load(one, fetchFile)))
   }
 
   async function loadAtlas(atlas: NonNullable<Manifest['atlas']>, fetchFile: (url: string) => Promise<Uint8Array>) {
@@ -347,14 +232,6 @@ export function createSession(store: PageStore, workers: { engine: Worker; analy
     const names = new TextDecoder().decode(table)
     engine.call('atlas', { volume, names }).catch(() => undefined)
     await analysis.call('atlas', { volume, names })
-  }
-
-  async function loadMap(map: Manifest['maps'][number], fetchFile: (url: string) => Promise<Uint8Array>) {
-    if (mapById(store.get(), map.id)) return
-    const { id, name, subject, signed, max } = map
-    const bytes = await fetchFile(map.file)
-    const { volume } = await analysis.call('read', { bytes, name })
-    await keepMap({ id, name, subject, signed, max, volume, bytes })
   }
 
   return {
@@ -373,20 +250,7 @@ export function createSession(store: PageStore, workers: { engine: Worker; analy
     },
     scanOf,
     explain,
-    cancel: () => job?.abort(new DOMException(say('cancelled'), 'AbortError')),
-    showMap,
+    cancel,
+    showMap: maps.show,
   }
-}
-
-/** World mm of the voxel with the largest magnitude. */
-function peakOf({ shape, data, affine }: Volume): Point {
-  let best = 0
-  data.forEach((value, v) => {
-    if (Math.abs(value) > Math.abs(data[best]!)) best = v
-  })
-  const line = Math.floor(best / shape[0])
-  const at = [best % shape[0], line % shape[1], Math.floor(line / shape[1])]
-  return [0, 1, 2].map(
-    (r) => affine[4 * r]! * at[0]! + affine[4 * r + 1]! * at[1]! + affine[4 * r + 2]! * at[2]! + affine[4 * r + 3]!,
-  ) as unknown as Point
 }

@@ -1,8 +1,8 @@
 /** Under each plane: a slider through its slices, over the sums of positive and negative relevance slice by slice. */
 import type { SliceSums } from '../worker/analysis.ts'
 import { el, setLabel, svg } from './dom.ts'
-import { fixed } from './strings.ts'
-import { AXIS, type PlaneName } from './view.ts'
+import { AXIS, type PlaneName } from './planes.ts'
+import { fixed, number } from './strings.ts'
 
 const WIDTH = 200
 const HEIGHT = 30
@@ -23,6 +23,9 @@ export function sliceStrip(plane: PlaneName, onMove: (mm: number) => void): Slic
   })
   setLabel(slider, 'slice', { plane: `@${plane}`, axis })
   const place = el('output', { class: 'place' })
+  const here = { positive: el('span', { class: 'positive' }), negative: el('span', { class: 'negative' }) }
+  let shown: SliceSums | undefined
+  let at = 0
   const positive = svg('path', { class: 'positive' })
   const negative = svg('path', { class: 'negative' })
   const cursor = svg('line', { class: 'cursor', y1: 0, y2: HEIGHT })
@@ -37,11 +40,26 @@ export function sliceStrip(plane: PlaneName, onMove: (mm: number) => void): Slic
   let range: readonly [number, number] = [0, 1]
   const across = (mm: number) => (WIDTH * (mm - range[0])) / (range[1] - range[0] || 1)
 
+  /** The sums of the slice at the crosshair, in numbers. */
+  function tellHere(): void {
+    const slice = shown ? Math.round((at - shown.first) / shown.step) : -1
+    for (const sign of ['positive', 'negative'] as const) {
+      const sum = shown?.[sign][slice] ?? 0
+      here[sign].textContent = sum === 0 ? '' : number(sum, 2)
+    }
+  }
+
   return {
     element: el(
       'div',
       { class: 'strip' },
-      el('div', { class: 'sums-box' }, chart),
+      el(
+        'div',
+        { class: 'sums-row', title: 'sums', values: { plane: `@${plane}` } },
+        el('span', { class: 'sums-name', t: 'sum' }),
+        el('div', { class: 'sums-box' }, chart),
+        el('div', { class: 'sums-here' }, here.positive, here.negative),
+      ),
       el('div', { class: 'slider-row' }, el('span', { class: 'plane-name', t: plane }), slider, place),
     ),
     extent(next) {
@@ -56,6 +74,8 @@ export function sliceStrip(plane: PlaneName, onMove: (mm: number) => void): Slic
       slider.setAttribute('aria-valuetext', `${text} mm`)
       cursor.setAttribute('x1', across(mm).toFixed(1))
       cursor.setAttribute('x2', across(mm).toFixed(1))
+      at = mm
+      tellHere()
     },
     sums(sums) {
       const most = sums ? Math.max(...sums.positive, ...sums.negative.map((n) => -n)) : 0
@@ -64,6 +84,8 @@ export function sliceStrip(plane: PlaneName, onMove: (mm: number) => void): Slic
       positive.setAttribute('d', sums && most > 0 ? area(sums, sums.positive, zero, (zero - 1) / most, across) : '')
       negative.setAttribute('d', sums && hasNegative ? area(sums, sums.negative, zero, (zero - 1) / most, across) : '')
       chart.dataset.total = sums ? String(sums.positive.reduce((a, b) => a + b, 0)) : ''
+      shown = sums
+      tellHere()
     },
   }
 }

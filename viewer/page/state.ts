@@ -111,8 +111,8 @@ export interface State {
   readonly render: boolean
   /** World mm. */
   readonly crosshair: Point
-  /** The atlas on the grid of the scan. */
-  readonly regions: { readonly labels: Uint16Array; readonly names: readonly string[] } | undefined
+  /** The atlas on the grid of the scan; undefined until that is known, null where it does not reach. */
+  readonly regions: { readonly labels: Uint16Array; readonly names: readonly string[] } | undefined | null
   readonly messages: readonly Message[]
 }
 
@@ -156,6 +156,12 @@ export function createPageStore(): PageStore {
 
 export function mapById({ maps }: State, id: string): RelevanceMap | undefined {
   return maps.find((map) => map.id === id)
+}
+
+/** What the engine is asked about: whose scan, which network, what is known of the person. */
+export function pairOf({ get }: PageStore): { scan: string; network: string; covariates: ScanCovariates } {
+  const { subject, network, subjects } = get()
+  return { scan: subject, network, covariates: subjects.find(({ id }) => id === subject)?.covariates ?? {} }
 }
 
 /** Magnitude with the brightest colour. */

@@ -3,12 +3,8 @@ import { Niivue, NVImage, SLICE_TYPE } from '@niivue/niivue'
 import { writeVolume } from '../../src/io/nifti.ts'
 import type { Volume } from '../../src/io/volume.ts'
 import { colourMaps, NEGATIVE, POSITIVE, SEQUENTIAL } from './colours.ts'
+import { AXIS, type PlaneName } from './planes.ts'
 import type { Point } from './state.ts'
-
-export type PlaneName = 'axial' | 'coronal' | 'sagittal'
-export const PLANES: readonly PlaneName[] = ['axial', 'coronal', 'sagittal']
-/** The world axis that goes through a plane's slices. */
-export const AXIS = { axial: 2, coronal: 1, sagittal: 0 } as const
 
 const SLICE = { axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL } as const
 
@@ -76,6 +72,8 @@ export async function createView(
     fontSizeScaling: 0.35,
     isColorbar: false,
     isOrientCube: false,
+    // The page says which side is which: in text that can be read at any size.
+    isOrientationTextVisible: false,
     show3Dcrosshair: true,
     dragAndDropEnabled: false,
     isSliceMM: true,

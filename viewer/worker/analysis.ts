@@ -40,6 +40,9 @@ export interface Analysis {
 /** Share of the magnitudes that a map's own colour scale covers. */
 const SCALE_PERCENTILE = 99.9
 
+/** Voxels as stored; a page cannot hold more several times over, however small the file is packed. */
+const MOST_BYTES = 1e9
+
 /** Voxels larger than this are made smaller for display, so that thresholds have smooth edges. */
 const DISPLAY_MM = 2
 
@@ -50,7 +53,7 @@ let placed: { readonly grid: Grid; readonly atlas: Atlas | undefined } | undefin
 const calls = {
   /** Reads a file. @returns the volume, and the same as it is to be drawn */
   read({ bytes, name }: { bytes: Uint8Array; name: string }) {
-    const { shape, data, affine } = readVolume(bytes, { name })
+    const { shape, data, affine } = readVolume(bytes, { name, maxBytes: MOST_BYTES })
     return { volume: { shape, data, affine }, display: forDisplay({ shape, data, affine }) }
   },
 
