@@ -1,5 +1,5 @@
 /** voxplain bids on the three layouts: names and records by the rules of BIDS, what is made and why, the group level. */
-import { rm, stat } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -23,7 +23,18 @@ test.after(() => place.clear())
 
 /** Every file below sub-* has a name that BIDS allows, every volume its sidecar with the keys that are required. */
 async function assertSound(out: string, scans: number, descs: readonly string[]): Promise<void> {
-  assert.equal(descriptionFaults(await readJson(out, 'dataset_description.json')), [])
+  const about = await readJson(out, 'dataset_description.json')
+  assert.equal(descriptionFaults(about), [])
+  // Sources are URIs of a data set that DatasetLinks names, as a URI itself.
+  assert.match(about.DatasetLinks.input, /^file:\/\/\//)
+  // What the validator knows at the top, and what it is told to pass over.
+  const ignored = (await readFile(join(out, '.bidsignore'), 'utf8')).split('\n').filter(Boolean)
+  assert.equal(ignored, ['.voxplain/', '*_relevance.*', 'group/'])
+  const others = (await filesOf(out)).filter((name) => !name.startsWith('sub-'))
+  assert.equal(
+    others.filter((name) => !ignored.some((rule) => rule.endsWith('/') && name.startsWith(rule))),
+    ['.bidsignore', 'dataset_description.json'],
+  )
   const files = (await filesOf(out)).filter((name) => name.startsWith('sub-'))
   assert.is(files.length, scans * descs.length * 3)
   for (const name of files) assert.is(nameFault(name), undefined)

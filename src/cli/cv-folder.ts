@@ -44,6 +44,9 @@ export function openStudyFolder(
   return claimFolder(folder, { file: STUDY, kind: 'cross-validation', settings, about, resume })
 }
 
+/** Whether a study was begun in a folder. */
+export const holdsStudy = (folder: string) => exists(join(folder, STUDY))
+
 export function partFolder(folder: string, { fold, run }: Part): string {
   return join(folder, `fold-${fold}`, `run-${run}`)
 }

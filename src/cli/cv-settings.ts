@@ -1,6 +1,7 @@
 /** What a cross-validation was done with: for the record that a study goes on by, and for its page. */
 import type { NetworkDescription } from '../model/description.ts'
 import { digestRows, foldOf, type Study, type StudyCommandOptions } from './cv-study.ts'
+import type { Shard } from './shard.ts'
 import type { LoopOptions, TrainingCommandOptions } from './training-options.ts'
 
 export interface CvCommandOptions extends StudyCommandOptions, TrainingCommandOptions {
@@ -9,6 +10,7 @@ export interface CvCommandOptions extends StudyCommandOptions, TrainingCommandOp
   draws: number
   level: number
   resume?: boolean
+  shard?: Shard
   json?: boolean
 }
 

@@ -12,14 +12,16 @@ import { parseContrast } from '../model/evaluation/contrast.ts'
 import type { EvaluateOptions } from '../model/evaluation/evaluation.ts'
 import { summarise } from '../model/summary.ts'
 import { addCohortOptions } from './cohort-options.ts'
-import { folderBooks, openStudyFolder, readPart, type StoredPart } from './cv-folder.ts'
+import { folderBooks, holdsStudy, openStudyFolder, readPart, type StoredPart } from './cv-folder.ts'
 import { studyPage } from './cv-page.ts'
 import { type CvCommandOptions, pageSettings, settingsOf } from './cv-settings.ts'
+import { aloneIn, partsOf, sharedBooks } from './cv-shared.ts'
 import { foldOf, namedTable, openStudy, type Study } from './cv-study.ts'
 import { resultCells, resultHeads, resultRows } from './cv-table.ts'
 import { describeGpu, withGpu } from './gpu.ts'
 import { integerOption, listOption, numberOption, seedOption } from './options.ts'
 import { requireWritable } from './outputs.ts'
+import { shardOption } from './shard.ts'
 import { formatTable, makeReporter, type Reporter, type Terminal } from './terminal.ts'
 import { describeEpoch, makeTrainingReport, stoppable, tellPlan } from './train-report.ts'
 import { addScanOptions, inputOn, openSets, residualChoice } from './train-scans.ts'
@@ -29,11 +31,14 @@ const HELP = `
 Folds are drawn by participant and class; nobody is in two sets. Of a fold, the networks of all runs differ in their seed alone.
 With --train-classes, participants of other classes are in folds, too, and are evaluated by the networks of their fold. A
 study that was stopped, even by kill -9, goes on with --resume and ends with the very files it would have had.
+With --shard several processes, on one machine or many, train the networks of one folder: each network by one of them. They
+begin the study or go on with it; when all are done, the same command with --resume in the place of --shard writes the summary.
 
 Examples:
   voxplain cv cohort/participants.tsv --folds 5 --runs 5 --test 0.2 --out study
   voxplain cv adni.tsv --train-classes AD,CN --cohort AIBL=aibl.tsv --cohort DELCODE=delcode.tsv --residualise age,sex,tiv
     --architecture dyrba --epochs 20 --out study
+  voxplain cv cohort/participants.tsv --folds 5 --runs 5 --out study --shard $SLURM_ARRAY_TASK_ID/25
 `
 
 export function addCv(program: Command, terminal: Terminal, finish: (code: number) => void): void {
@@ -74,6 +79,11 @@ export function addCv(program: Command, terminal: Terminal, finish: (code: numbe
       new Option('--level <share>', 'confidence of intervals').default(0.95).argParser(numberOption(0.5, 0.999)),
     )
     .option('--resume', 'go on with the study in the folder')
+    .addOption(
+      new Option('--shard <i/n>', 'train the i-th of n parts of the networks, and no summary')
+        .argParser(shardOption)
+        .conflicts('resume'),
+    )
     .option('--json', 'one JSON document on stdout, events on stderr')
     .addHelpText('after', HELP)
     .action(async (table: string, options: CvCommandOptions) => {
@@ -112,19 +122,24 @@ async function cv(table: string, options: CvCommandOptions, reporter: Reporter, 
       tellPlan(gpu, initialise(description, seed), loop, least, reporter)
       const about = { adapter: describeGpu(gpu).adapter, versions: describeGpu(gpu).versions }
       const settings = settingsOf(table, study, description, loop, options)
-      const started = await openStudyFolder(out, settings, about, options.resume ?? false)
+      const started = await aloneIn(out, signal, async () => {
+        const resume = options.resume ?? (options.shard !== undefined && (await holdsStudy(out)))
+        const began = await openStudyFolder(out, settings, about, resume)
+        await writeFileAtomic(join(out, 'splits.tsv'), splitsTable(study))
+        return began
+      })
       if (JSON.stringify(started) !== JSON.stringify(about)) {
         reporter.warn(
           'the study was started with another adapter or version: its earlier networks may differ in the last bits',
         )
       }
-      await writeFileAtomic(join(out, 'splits.tsv'), splitsTable(study))
       const reading = reporter.progress('reading scans')
       for (const one of sets) await one.readAhead(reading)
       reading.clear()
       const parts = study.splits.flatMap((_, fold) => Array.from({ length: runs }, (__, run): Part => ({ fold, run })))
       const progress = makeTrainingReport(terminal, reporter, parts.length * options.epochs)
-      const books = folderBooks(out, evaluation, seed)
+      const own = partsOf(parts, options.shard)
+      const books = sharedBooks(folderBooks(out, evaluation, seed), out, own, signal)
       const where = ({ fold, run }: Part) => `fold ${fold + 1}/${study.splits.length} run ${run + 1}/${runs}`
       const sparing = new Map<number, number>()
       await crossValidate(gpu, {
@@ -158,18 +173,22 @@ async function cv(table: string, options: CvCommandOptions, reporter: Reporter, 
           if (told < MOST_NOTES) reporter.note(`fold ${fold + 1}: ${note}`)
           else if (told === MOST_NOTES) reporter.note(`fold ${fold + 1}: more notes of this kind are left out`)
         },
-      })
+      }).finally(books.release)
       progress.clear()
-      return summary(
-        { study, description, parts, evaluation, started, residual: residual?.covariates ?? [] },
-        options,
-        gpu,
+      if (options.shard) return own
+      return aloneIn(out, signal, () =>
+        summary({ study, description, parts, evaluation, started, residual: residual?.covariates ?? [] }, options, gpu),
       )
     }),
   )
   if (!finished) {
-    reporter.warn(`stopped; go on with --resume (${out})`)
+    reporter.warn(`stopped; ${options.shard ? 'the same command goes on' : 'go on with --resume'} (${out})`)
     return 1
+  }
+  if (!('summaries' in finished)) {
+    reporter.print(`${finished.length} networks of this part are there in ${out}`)
+    reporter.document({ out, shard: options.shard, networks: finished })
+    return 0
   }
   const { summaries, document } = finished
   const lines = [resultHeads(level), ...resultRows(summaries).map(resultCells)]

@@ -4,6 +4,7 @@ import { measureCeilings } from '../engine/ceilings.ts'
 import { compile } from '../engine/compile.ts'
 import { type Gpu, megabytes } from '../engine/gpu.ts'
 import { conv3d } from '../engine/ops/conv.ts'
+import { listAdapters } from '../engine/platform.node.ts'
 import { constant, input } from '../engine/tensor.ts'
 import { describeCeilings } from './bench-cost.ts'
 import { describeGpu, withGpu } from './gpu.ts'
@@ -37,6 +38,7 @@ const LIMITS = [
 
 async function doctor({ bench, json }: Options, terminal: Terminal): Promise<number> {
   const reporter = makeReporter(terminal, json ?? false)
+  const adapters = await listAdapters()
   return withGpu(async (gpu) => {
     const limits = Object.fromEntries(LIMITS.map((name) => [name, gpu.limits[name]]))
     const features = [...gpu.features].sort()
@@ -45,10 +47,11 @@ async function doctor({ bench, json }: Options, terminal: Terminal): Promise<num
     const ceilings = bench ? await measureCeilings(gpu) : undefined
     const platform = `${process.platform}-${process.arch}`
     const check = { passed, milliseconds }
-    reporter.document({ adapter, software, platform, versions, features, limits, check, ceilings })
+    reporter.document({ adapter, adapters, software, platform, versions, features, limits, check, ceilings })
     const rows = [
       ['adapter', adapter],
       ['kind', software ? 'software: computes on the CPU, slowly' : 'hardware'],
+      ...(adapters.length > 1 ? [['--gpu', adapters.map((name, n) => `${n}: ${name}`).join(', ')]] : []),
       ['versions', `voxplain ${versions.voxplain}, Node ${versions.node}, webgpu ${versions.webgpu}, ${platform}`],
       ['features', features.join(', ') || 'none of those that help'],
       ...Object.entries(limits).map(([name, limit]) => [name, /Size$/.test(name) ? megabytes(limit) : String(limit)]),

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { adapterName, isSoftwareAdapter, NoAdapterError, type Platform } from './adapter.ts'
+import { adapterNames, dawnChoice, nameOfAdapter } from './choose.node.ts'
 import { softwareGpu } from './software.node.ts'
 import { fileTuneStore } from './tune-store.node.ts'
 
@@ -16,6 +17,8 @@ const dawns = new Map<string, GPU>()
  * - `VOXPLAIN_ADAPTER`: `auto` (default: hardware first, then software), `hardware`, or `software`.
  * - `VOXPLAIN_DAWN_TOGGLES`: Dawn toggles to switch on, or off with a leading `-`, separated by commas,
  *   e.g. `skip_validation,disable_robustness`. They come after the toggles of the request.
+ * - `VOXPLAIN_GPU`: number of the adapter, from 0, on a machine with several (see `voxplain doctor`). It is one of those that
+ *   VOXPLAIN_ADAPTER and the drivers below leave.
  * - `VK_DRIVER_FILES` (or its old name `VK_ICD_FILENAMES`): the Vulkan driver to use, by the path of its manifest. It is
  *   tried first, also for `VOXPLAIN_ADAPTER=software`: that is how to compute on Mesa's lavapipe.
  */
@@ -26,10 +29,16 @@ export const nodePlatform: Platform = {
     const { create, globals } = await import('webgpu')
     Object.assign(globalThis, globals)
     const options = dawnOptions([...toggles, ...(process.env.VOXPLAIN_DAWN_TOGGLES ?? '').split(',')])
+    const number = process.env.VOXPLAIN_GPU
     // One Dawn for all devices with the same options: a second one shares the driver's threads, and they do not agree.
     const find = async (): Promise<GPUAdapter | null> => {
-      const key = [...options, namedDriver()].join(' ')
-      const dawn = dawns.get(key) ?? create(options)
+      const key = [...options, namedDriver(), number].join(' ')
+      let dawn = dawns.get(key)
+      if (!dawn) {
+        const names = number ? await adapterNames(create) : []
+        if (number && names.length === 0) return null
+        dawn = create([...options, ...(number ? dawnChoice(nameOfAdapter(names, number)) : [])])
+      }
       const adapter = await dawn.requestAdapter({ powerPreference: 'high-performance' })
       if (adapter) dawns.set(key, dawn)
       return adapter
@@ -48,7 +57,7 @@ export const nodePlatform: Platform = {
     if (!adapter) throw new NoAdapterError(noAdapterMessage())
     announce(
       adapter,
-      wish === 'software' ? 'as asked' : `no hardware GPU found${named ? ` with the driver ${named}` : ''}`,
+      wish === 'software' || number ? 'as asked' : `no hardware GPU found${named ? ` with the driver ${named}` : ''}`,
     )
     return adapter
   },
@@ -56,6 +65,14 @@ export const nodePlatform: Platform = {
   close() {
     dawns.clear()
   },
+}
+
+/** Names of the adapters that VOXPLAIN_GPU counts. */
+export async function listAdapters(): Promise<string[]> {
+  const { create } = await import('webgpu')
+  if ((readWish() === 'software' && !namedDriver()) || !mayHaveDriver()) loadSoftwareGpu()
+  const names = mayHaveDriver() ? await adapterNames(create) : []
+  return names.length === 0 && loadSoftwareGpu() ? adapterNames(create) : names
 }
 
 function readWish(): Wish {
