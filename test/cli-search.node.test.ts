@@ -27,7 +27,10 @@ test.before(async () => {
   space = await place.file(
     'space.json',
     text(
-      '{ "blocks": { "randint": [1, 2] }, "firstWidth": { "choice": [2, 3, 4096] }, "widthLimit": 4096, "batch": 4 }',
+      JSON.stringify({
+        ...{ blocks: 1, firstWidth: { choice: [2, 3, 4096] }, widthLimit: 4096, convolutions: 1, denseLayers: 1 },
+        ...{ reduction: 'pool', norm: 'none', batch: 4 },
+      }),
     ),
   )
 })

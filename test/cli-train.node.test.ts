@@ -70,51 +70,52 @@ test('every option of the loop reaches it, and the network knows its residuals',
   assert.equal(await place.list('.').then((names) => names.filter((name) => /checkpoint/.test(name))), [])
 })
 
-test('parameters and memory come first; --memory says which batch fits, or refuses', async () => {
-  const out = join(place.folder, 'memory.safetensors')
-  const fits = await voxplain(...argv('--out', out, '--epochs', '1', '--memory', '2MB'))
-  assert.is(fits.code, 0, fits.err)
-  const lines = fits.err.split('\n')
-  const at = (pattern: RegExp) => lines.findIndex((line) => pattern.test(line))
-  assert.ok(at(/tiny: \d+ parameters, [\d.]+ MFLOP a scan, input 12 x 14 x 12/) >= 0, fits.err)
-  assert.ok(at(/planned GPU memory/) < at(/epoch 1, loss/))
-  const most = Number(/batches of up to (\d+) fit in the 2.0 MB of --memory/.exec(fits.err)?.[1] ?? 16)
-  assert.ok(most >= 8, fits.err)
-  const refused = await voxplain(...argv('--out', out, '--memory', '500kB', '--batch', '16'))
-  assert.is(refused.code, 2)
-  assert.match(refused.err, /batches of 16 needs [\d.]+ MB of GPU memory; batches of up to \d+ fit in .*use --batch \d/)
-})
-
-test('kill -9, then --resume: the network of a training that was left alone', async () => {
-  const run = (out: string, kill: boolean, more: readonly string[]) => {
-    const bin = fileURLToPath(new URL('../bin/voxplain.mjs', import.meta.url))
-    const all = [bin, ...argv('--out', out, '--epochs', '6', '--batch', '4', '--augment', 'shift=1'), ...more]
-    return new Promise<string | null>((resolve, reject) => {
-      const running = spawn(process.execPath, all, { stdio: ['ignore', 'ignore', 'pipe'] })
-      let said = ''
-      running.stderr.setEncoding('utf8').on('data', (text) => {
-        said += text
-        if (kill && / epoch 3,/.test(said)) running.kill('SIGKILL')
-      })
-      running.on('close', (code, signal) => (code === 0 || signal ? resolve(signal) : reject(new Error(said))))
+/** A training in a process of its own, killed after some epoch. */
+function killedAfter(epoch: number, all: readonly string[]): Promise<string | null> {
+  const bin = fileURLToPath(new URL('../bin/voxplain.mjs', import.meta.url))
+  return new Promise((resolve) => {
+    const running = spawn(process.execPath, [bin, ...all], { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    running.stderr.setEncoding('utf8').on('data', (text) => {
+      said += text
+      if (said.includes(` epoch ${epoch},`)) running.kill('SIGKILL')
     })
-  }
+    running.on('close', (_, signal) => resolve(signal))
+  })
+}
+
+test('kill -9, then --resume: the network of a training that was left alone; memory is planned first', async () => {
   const [whole, killed] = ['whole', 'killed'].map((name) => join(place.folder, `${name}.safetensors`))
-  assert.is(await run(whole!, false, []), null)
-  assert.is(await run(killed!, true, []), 'SIGKILL')
+  const loop = ['--epochs', '4', '--batch', '4', '--augment', 'shift=1']
+  const alone = await voxplain(...argv('--out', whole!, ...loop, '--memory', '2MB'))
+  assert.is(alone.code, 0, alone.err)
+  const lines = alone.err.split('\n')
+  const at = (pattern: RegExp) => lines.findIndex((line) => pattern.test(line))
+  assert.ok(at(/tiny: \d+ parameters, [\d.]+ MFLOP a scan, input 12 x 14 x 12/) >= 0, alone.err)
+  assert.ok(at(/planned GPU memory/) < at(/epoch 1, loss/))
+  const most = Number(/batches of up to (\d+) fit in the 2.0 MB of --memory/.exec(alone.err)?.[1] ?? 16)
+  assert.ok(most >= 8, alone.err)
+
+  assert.is(await killedAfter(2, argv('--out', killed!, ...loop)), 'SIGKILL')
   const again = await voxplain(...argv('--out', killed!))
   assert.is(again.code, 2)
   assert.match(again.err, /broken off; go on with --resume, or remove it/)
   // Another training may not go on from it.
   const copy = join(place.folder, 'copy.checkpoint')
   await copyFile(`${killed}.checkpoint`, copy)
-  const other = await voxplain(
-    ...argv('--out', killed!, '--checkpoint', copy, '--resume', '--epochs', '6', '--seed', '2'),
-  )
+  const other = await voxplain(...argv('--out', killed!, '--checkpoint', copy, '--resume', ...loop, '--seed', '2'))
   assert.is(other.code, 2)
   assert.match(other.err, /checkpoint is of another training: .*seed was 1 and is 2/)
-  assert.is(await run(killed!, false, ['--resume']), null)
+  const resumed = await voxplain(...argv('--out', killed!, '--resume', ...loop))
+  assert.is(resumed.code, 0, resumed.err)
   assert.equal(await readFile(killed!), await readFile(whole!))
+})
+
+test('--memory refuses a batch that is too large, and says which fits', async () => {
+  const out = join(place.folder, 'memory.safetensors')
+  const refused = await voxplain(...argv('--out', out, '--memory', '500kB', '--batch', '16'))
+  assert.is(refused.code, 2)
+  assert.match(refused.err, /batches of 16 needs [\d.]+ MB of GPU memory; batches of up to \d+ fit in .*use --batch \d/)
 })
 
 test('refused before any work', async () => {
@@ -130,6 +131,17 @@ test('refused before any work', async () => {
   assertRefused(await train('--controls', 'CN'), 2, '--controls is for --residualise')
   assertRefused(await train('--residualise', 'age', '--controls', 'XX'), 2, 'XX is none of the classes CN, AD')
   assertRefused(await train('--architecture', 'VGG'), 2, 'no architecture is called "VGG"')
+  const head = {
+    format: 'voxplain-network',
+    version: 1,
+    name: 'tissues',
+    input: [1, 12, 14, 12],
+    output: 'segmentation',
+  }
+  const layers = [{ type: 'conv3d', name: 'head', channels: 2, kernel: 1 }]
+  const segmentation = join(place.folder, 'segmentation.json')
+  await writeFile(segmentation, JSON.stringify({ ...head, layers }))
+  assertRefused(await train('--architecture', segmentation), 2, '"tissues" is a segmentation, which cannot be trained')
   assertRefused(await train('--label-column', 'diagnosis'), 2, 'no column "diagnosis"')
   assertRefused(await train('--resume'), 2, 'there is no checkpoint')
   assertRefused(await train('--resume', '--no-checkpoint'), 2, '--no-checkpoint')

@@ -234,4 +234,17 @@ training('what does not fit is refused', async () => {
   )
 })
 
+training('a segmentation is refused by its name: there are no labels of voxels', async () => {
+  const { description } = toyNetwork()
+  const layers = [{ name: 'head', type: 'conv3d', channels: 2, kernel: 1 }]
+  const json = { ...description, name: 'tissues', layers, output: 'segmentation' }
+  const network = initialise(validateDescription(json), 1)
+  let text = ''
+  await train(await testGpu(), network, toySamples(2, 1), OPTIONS).catch((error) => {
+    assert.instance(error, InputError)
+    text = (error as Error).message
+  })
+  assert.match(text, /"tissues" is a segmentation, which cannot be trained/)
+})
+
 training.run()

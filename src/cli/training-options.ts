@@ -9,6 +9,7 @@ import type { NetworkDescription } from '../model/description.ts'
 import { plainRecipe, type Recipe } from '../model/recipe/recipe.ts'
 import { type Augmentation, augmentInput, readAugmentation } from '../model/training/augment.ts'
 import type { OptimizerChoice, TrainOptions } from '../model/training/train.ts'
+import { requireClassifier } from '../model/training/train-options.ts'
 import { METRICS, type Metric } from '../model/training/train-progress.ts'
 import { readSchedule, type Schedule } from '../model/training/train-schedule.ts'
 import { openRecipe } from './network.ts'
@@ -196,12 +197,16 @@ export type MakeDescription = (options: ArchitectureOptions) => NetworkDescripti
 
 /**
  * The architecture that --architecture names, to be made for an input and classes.
- * @throws InputError for a file that cannot be read; what is made throws for an unknown name or unusable layers
+ * @throws InputError for a file that cannot be read; what is made throws for an unknown name, unusable layers, a segmentation
  */
 export async function openArchitecture(name: string): Promise<MakeDescription> {
   if (!/\.json$/i.test(name)) return (options) => architectureByName(name, options)
   const text = new TextDecoder().decode(await readFileChecked(name))
-  return (options) => networkFromJson(text, options, name)
+  return (options) => {
+    const description = networkFromJson(text, options, name)
+    requireClassifier(description)
+    return description
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Precision } from '../../engine/precision.ts'
 import type { Tensor } from '../../engine/tensor.ts'
 import { InputError } from '../../io/errors.ts'
-import { classCount, type Network } from '../description.ts'
+import { classCount, type Network, type NetworkDescription } from '../description.ts'
 import { balancedClassWeights, checkSamples, type LastBatch, type Samples } from './train-data.ts'
 import { type EpochReport, METRICS, type Metric } from './train-progress.ts'
 import { readSchedule, type Schedule, type ScheduleOption } from './train-schedule.ts'
@@ -124,6 +124,7 @@ export interface Settings {
 
 /** @throws InputError naming the option, or the scan, that does not fit */
 export function checkOptions(network: Network, data: Samples, options: TrainOptions): Settings {
+  requireClassifier(network.description)
   const classes = classCount(network.description)
   const { validation } = options
   checkSamples(data, network.description, 'training')
@@ -163,6 +164,14 @@ export function checkOptions(network: Network, data: Samples, options: TrainOpti
       options.patience === Number.POSITIVE_INFINITY || options.patience === undefined ? 0 : number('patience', 1, 1),
     tolerance: number('tolerance', 0, 0, false),
   }
+}
+
+/** @throws InputError for a network that no training here fits: labels are one a scan, and a segmentation needs one a voxel */
+export function requireClassifier({ name, output }: NetworkDescription): void {
+  if (output !== 'segmentation') return
+  throw new InputError(
+    `the network "${name}" is a segmentation, which cannot be trained here: labels are one a scan; give a network that ends with one number a class`,
+  )
 }
 
 function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
