@@ -53,3 +53,23 @@ export function demoNetwork(recipe: Recipe, channels: readonly number[]): Networ
   const layers = description.layers.map((layer) => (layer.type === 'batchNorm' ? { ...layer, momentum: 0.15 } : layer))
   return { ...description, name: 'demo', layers }
 }
+
+/**
+ * The same family as a list of layers for `--architecture`: narrow enough for a CPU, and with a dropout that the command sets.
+ * Its few features (a flattened 5 x 6 x 5 grid at 4 mm) bear the large steps that a training of few epochs needs.
+ */
+export function posterLayers(channels: readonly number[]): { name: string; layers: object[] } {
+  const block = (width: number, n: number) => [
+    { type: 'conv3d', name: `conv${n}`, channels: width, kernel: 3, padding: 1 },
+    { type: 'batchNorm', name: `norm${n}`, momentum: 0.15 },
+    { type: 'leakyRelu', name: `relu${n}`, slope: 0.01 },
+    { type: 'maxPool3d', name: `pool${n}`, kernel: 2, stride: 2 },
+  ]
+  const end = [
+    { type: 'flatten', name: 'flatten' },
+    { type: 'dropout', name: 'dropout', rate: 'dropout' },
+    { type: 'dense', name: 'output', units: 'classes' },
+  ]
+  const blocks = channels.flatMap((width, k) => block(width, k + 1))
+  return { name: `poster family, ${channels.join('-')} channels`, layers: [...blocks, ...end] }
+}

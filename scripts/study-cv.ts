@@ -1,8 +1,7 @@
 /**
  * `npm run study:cv`: shows on phantoms that `voxplain cv` finds a disease where there is one, nothing where there is none, and
  * that residualisation takes an age difference away. Studies by the command line, each in a folder of its own, and what they
- * have to show. `--voxel 12` takes minutes on a CPU, the default 4 mm a GPU (or a night). Studies go on where they were;
- * `--only` names some of them.
+ * have to show. `--voxel 12` is quicker than the default 4 mm. Studies go on where they were; `--only` names some of them.
  */
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { main } from '../src/cli/main.ts'
 import { parseTsv } from '../src/io/tsv.ts'
 import { phantomCohort } from '../src/phantom/cohort.ts'
-import { brainRecipe } from './demo-network.ts'
+import { brainRecipe, posterLayers } from './demo-network.ts'
 
 const STUDIES = ['disease', 'shuffled', 'age']
 
@@ -106,8 +105,10 @@ async function diseaseStudy() {
   const recipe = join(out, 'recipe.json')
   const template = phantomCohort({ voxelMm: Number(voxel), subjects: 1 }).template
   await writeFile(recipe, `${JSON.stringify(brainRecipe(template, 8), null, 2)}\n`)
-  const network = ['--train-classes', 'CN,AD', '--recipe', recipe]
-  const loop = ['--folds', '5', '--epochs', '8', '--batch', '8', '--learning-rate', '2e-3', '--schedule', 'cosine']
+  const layers = join(out, 'network.json')
+  await writeFile(layers, `${JSON.stringify(posterLayers([4, 8, 16]), null, 2)}\n`)
+  const network = ['--train-classes', 'CN,AD', '--recipe', recipe, '--architecture', layers, '--dropout', '0.2']
+  const loop = ['--folds', '5', '--epochs', '8', '--batch', '4', '--learning-rate', '3e-3', '--schedule', 'cosine']
   const tested = Object.entries(others).flatMap(([name, file]) => ['--cohort', `${name}=${file}`])
   return {
     table: await cohort('study', '--subjects', '120', '--seed', '1', ...groups),

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 import { main } from '../src/cli/main.ts'
 import { parseTsv } from '../src/io/tsv.ts'
 import { phantomCohort } from '../src/phantom/cohort.ts'
-import { brainRecipe } from './demo-network.ts'
+import { brainRecipe, posterLayers } from './demo-network.ts'
 
 const { values: flags, positionals } = parseArgs({
   options: {
@@ -52,23 +52,6 @@ const exists = (path: string) =>
     () => false,
   )
 
-/** The network family of Thibeau-Sutre et al. 2020, narrow; running statistics that settle in a short training. */
-function layers() {
-  const block = (channels: number, n: number) => [
-    { type: 'conv3d', name: `conv${n}`, channels, kernel: 3, padding: 1 },
-    { type: 'batchNorm', name: `norm${n}`, momentum: 0.15 },
-    { type: 'leakyRelu', name: `relu${n}`, slope: 0.01 },
-    { type: 'maxPool3d', name: `pool${n}`, kernel: 2, stride: 2 },
-  ]
-  const end = [
-    { type: 'flatten', name: 'flatten' },
-    { type: 'dropout', name: 'dropout', rate: 'dropout' },
-    { type: 'dense', name: 'output', units: 'classes' },
-  ]
-  const blocks = CHANNELS.flatMap((channels, k) => block(channels, k + 1))
-  return { name: `poster family, ${CHANNELS.join('-')} channels`, layers: [...blocks, ...end] }
-}
-
 const cohort = join(out, 'phantom')
 const table = join(cohort, 'participants.tsv')
 const [network, recipe] = [join(out, 'layers.json'), join(out, 'recipe.json')]
@@ -78,7 +61,7 @@ async function prepare(): Promise<void> {
   if (!(await exists(table))) {
     await run('cohort', 'phantom', '--out', cohort, '--subjects', subjects, '--voxel', voxel, '--seed', SEED)
   }
-  await writeFile(network, JSON.stringify(layers()))
+  await writeFile(network, JSON.stringify(posterLayers(CHANNELS)))
   const { template } = phantomCohort({ voxelMm: Number(voxel), seed: Number(SEED) })
   await writeFile(recipe, JSON.stringify(brainRecipe(template, 2 ** CHANNELS.length)))
 }
