@@ -50,7 +50,7 @@ test('methods and classes: a map for each, a failing scan is told, and what is t
   const bad = await place.scan('small.nii', tinyScan(1, [8, 8, 8]))
   const run = await explain('many', bad, ...METHODS, '--json')
   assert.is(run.code, 1)
-  assert.match(run.err, /^voxplain: .*small\.nii: the scan has 8 x 8 x 8 voxels.*\n$/, run.err)
+  assert.match(run.err, /^voxplain: .*small\.nii: the scan has 8 x 8 x 8 voxels.*$/m, run.err)
   const names = ['one', 'two'].flatMap((s) =>
     ['inputXGradient', 'mask'].flatMap((m) => ['AD', 'CN'].map((t) => `${s}_target-${t}_desc-${m}`)),
   )

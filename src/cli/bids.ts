@@ -16,7 +16,7 @@ import { networkName, sidecarOf, spatialReferenceOf } from './bids-task.ts'
 import { explainShared, giveUp, type SharedWork } from './bids-work.ts'
 import type { About } from './explain-files.ts'
 import { commonFlags, type ExplainCommandOptions } from './explain-options.ts'
-import { describeGpu, versions, withGpu } from './gpu.ts'
+import { describeGpu, versions, withSession } from './gpu.ts'
 import { formatJson } from './json.ts'
 import { exitCode } from './scans.ts'
 import { makeReporter, type Reporter, type Terminal } from './terminal.ts'
@@ -76,22 +76,22 @@ async function participants(request: BidsRequest, reporter: Reporter): Promise<n
     const references = new Map(
       await Promise.all(scans.map(async ({ path }) => [path, await spatialReferenceOf(path)] as const)),
     )
-    return await withGpu(async (gpu) => {
+    return await withSession(async (session) => {
       const network = { name: networkName(options.network!), sha256: prepared.sha256 }
       const about: About = {
         network: options.network!,
         loaded,
-        ...describeGpu(gpu),
+        ...describeGpu(session.gpu),
         describe(report, made) {
           const { scan, parts: own } = parts.get(made.stem)!
           return sidecarOf(report, made, scan, { parts: own, spatialReference: references.get(scan.path), network })
         },
       }
       const flags = commonFlags({ ...options, out } as ExplainCommandOptions)
-      const task = { ...plan, gpu, about, flags, force: options.force ?? false, polish, atlas, reporter }
+      const task = { ...plan, session, about, flags, force: options.force ?? false, polish, atlas, reporter }
       const { outcomes, broken } = await explainShared(task, work.current!)
       return finishRun(outcomes, broken)
-    })
+    }, reporter)
   } finally {
     stop.close()
     claims.close()

@@ -5,8 +5,9 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { MethodChoice } from '../explain/methods.ts'
 import type { PostprocessOptions } from '../explain/postprocess/postprocess.ts'
-import { encodePng, montage } from '../io/montage.ts'
+import { montage } from '../io/montage.ts'
 import { type NiftiVolume, writeVolume } from '../io/nifti.ts'
+import { encodePngApart } from '../io/png.node.ts'
 import type { ScanCovariates } from '../model/recipe/residual.ts'
 import { MAP_ENDINGS } from './explain-keep.ts'
 import { polish } from './explain-polish.ts'
@@ -59,8 +60,8 @@ export interface Written {
 }
 
 /**
- * Writes the three files, each as a whole, the record last: where there is one, the others are there too. The volume is
- * compressed on another thread, so that this one can keep the GPU busy meanwhile.
+ * Writes the three files, each as a whole, the record last: where there is one, the others are there too. Volume and
+ * picture are compressed on other threads, so that this one can keep the GPU busy meanwhile.
  * @returns what was written, and a line about it
  */
 export async function writeMap(made: MapToWrite, about: About): Promise<Written & { readonly line: string }> {
@@ -96,8 +97,11 @@ export async function writeMap(made: MapToWrite, about: About): Promise<Written 
     signed,
     ...(isMask && !made.polish && { max: 1 }),
   })
-  const volume = await promisify(gzip)(writeVolume(map, { description: `voxplain ${method.name} ${name}` }))
-  const bytes = [volume, encodePng(picture), formatJson(about.describe?.(report, made) ?? report)]
+  const [volume, image] = await Promise.all([
+    promisify(gzip)(writeVolume(map, { description: `voxplain ${method.name} ${name}` })),
+    encodePngApart(picture),
+  ])
+  const bytes = [volume, image, formatJson(about.describe?.(report, made) ?? report)]
   const files = MAP_ENDINGS.map((ending, n) => ({ path: stem + ending, bytes: bytes[n]! }))
   // A record of an earlier run must not stand beside a newer volume, even if this is the last that happens.
   await unlink(`${stem}.json`).catch(() => undefined)

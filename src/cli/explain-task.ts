@@ -1,6 +1,6 @@
 /** What voxplain explain is asked to do: maps, their names, what they depend on, and which of them are there already. */
 import { join } from 'node:path'
-import type { Gpu } from '../engine/gpu.ts'
+import type { Session } from '../engine/session.ts'
 import type { PreparedScan } from '../explain/explain.ts'
 import type { MethodInput } from '../explain/method.ts'
 import type { MethodChoice } from '../explain/methods.ts'
@@ -23,7 +23,7 @@ export interface PlannedMethod {
 }
 
 export interface Task {
-  readonly gpu: Gpu
+  readonly session: Session
   readonly about: About
   readonly methods: readonly PlannedMethod[]
   /** Classes by index; undefined: the predicted one. */

@@ -22,7 +22,7 @@ interface Member {
 
 /** A mask for all scans that can be used, for each setting and class; the others are told of, and named in the result. */
 export async function explainTogether(task: Task): Promise<Outcome<Written>[]> {
-  const { gpu, about, scans, reporter, targets, methods, force } = task
+  const { session, about, scans, reporter, targets, methods, force } = task
   const { loaded } = about
   const { network } = loaded
   let background: NiftiVolume | undefined
@@ -47,8 +47,8 @@ export async function explainTogether(task: Task): Promise<Outcome<Written>[]> {
   let kept = 0
   for (const { choice, mask, variants } of methods) {
     const options = { ...mask!.options, spacing: inputs[0]!.spacing }
-    const plan = planMask(gpu, network, options, inputs.length)
-    reporter.note(`${describeMemory(plan)} on ${gpu.name}`)
+    const plan = planMask(session.gpu, network, options, inputs.length)
+    reporter.note(`${describeMemory(plan)} on ${session.gpu.name}`)
     for (const target of targets) {
       for (const variant of variants) {
         const name = { choice, variant, target }
@@ -62,7 +62,9 @@ export async function explainTogether(task: Task): Promise<Outcome<Written>[]> {
         }
         const onProgress = showProgress(reporter, `group of ${inputs.length}`)
         const { lambda1, lambda2 } = variant.settings as { lambda1: number; lambda2: number }
-        const result = await optimiseMask(gpu, network, inputs, { ...options, lambda1, lambda2, target, onProgress })
+        const result = await session.run((gpu) =>
+          optimiseMask(gpu, network, inputs, { ...options, lambda1, lambda2, target, onProgress }),
+        )
         const used = members.map(({ path }) => path)
         const { change, summary, details } = maskDetails(
           result,

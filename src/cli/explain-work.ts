@@ -7,10 +7,10 @@ import type { Attribution } from '../explain/method.ts'
 import { regionsOfInput } from '../explain/regions/input-regions.ts'
 import { InputError } from '../io/errors.ts'
 import { invertRecipe } from '../model/recipe/recipe.ts'
+import { type Crew, makeCrew } from './explain-crew.ts'
 import { type Written, writeMap } from './explain-files.ts'
-import { type Job, type LoadedScan, mapsOf, planScan, type Task } from './explain-task.ts'
-import { type Made, openMaskWorker, openWorker, type Worker } from './explain-workers.ts'
-import { describeMemory } from './gpu.ts'
+import { type Job, type LoadedScan, planScan, type Task } from './explain-task.ts'
+import type { Made } from './explain-workers.ts'
 import { withHint } from './network.ts'
 import { type Outcome, readerOf, tellAbout } from './scans.ts'
 import { formatTable } from './terminal.ts'
@@ -78,10 +78,23 @@ export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
     return group
   }
 
-  const workers: (Worker | undefined)[] = []
+  const began = performance.now()
+  let finished = 0
+  const tell = (count: number) => {
+    finished += count
+    const [seconds, failed] = [(performance.now() - began) / 1000, failures.filter((one) => one !== undefined).length]
+    reporter.event('progress', {
+      done: finished,
+      failed,
+      of: scans.length,
+      seconds,
+      scansPerSecond: finished / seconds,
+    })
+  }
+  const crew = makeCrew(task)
   let writing: Promise<void> = Promise.resolve()
   try {
-    const size = Math.min(scans.length, task.flags.batch ?? busyBatch(task.gpu, loaded.network, scans.length))
+    const size = Math.min(scans.length, task.flags.batch ?? busyBatch(task.session.gpu, loaded.network, scans.length))
     let group = await loadGroup(size)
     while (group.length > 0 && !division?.stopped()) {
       const following = loadGroup(size)
@@ -90,19 +103,17 @@ export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
       for (const m of task.methods.keys()) {
         const todo = group.flatMap((scan) => scan.jobs.flatMap((job) => (job.method === m ? [{ scan, job }] : [])))
         if (todo.length === 0 || division?.stopped()) continue
-        workers[m] ??= await openOne(task, m, todo[0]!.scan, workers)
-        const made = await runWorker(task, workers[m], group, todo)
+        const made = await runMethod(task, crew, m, group, todo)
         await writing
         writing = writeAll(task, made, fail)
         writing.catch(() => undefined)
       }
-      if (division) {
-        const made = group
-        writing = writing.then(async () => {
-          for (const { index } of made) await division.done(index)
-        })
-        writing.catch(() => undefined)
-      }
+      const made = group
+      writing = writing.then(async () => {
+        for (const { index } of made) await division?.done(index)
+        tell(made.length)
+      })
+      writing.catch(() => undefined)
       group = await following
     }
     await writing
@@ -111,7 +122,7 @@ export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
     if (!(error instanceof GpuError)) throw error
     tellGpuFailure(error, plans, failures, fail)
   } finally {
-    for (const worker of workers) worker?.destroy()
+    crew.destroy()
   }
   if (kept > 0) reporter.note(`${kept} maps were there already and are kept; --force makes them anew`)
   return scans.flatMap(({ path }, index): Outcome<Written>[] => {
@@ -122,36 +133,6 @@ export async function explainEach(task: Task): Promise<Outcome<Written>[]> {
   })
 }
 
-/** Makes a method ready. @param opened those that are ready already, which hold memory at the same time. */
-async function openOne(
-  task: Task,
-  m: number,
-  { prepared }: LoadedScan,
-  opened: readonly (Worker | undefined)[],
-): Promise<Worker> {
-  const { gpu, about, methods, scans, reporter, flags } = task
-  const { network } = about.loaded
-  const { choice, mask } = methods[m]!
-  const count = scans.length * mapsOf(task, m)
-  // Programs have memory of their own, but share the weights.
-  const used = opened.reduce((sum, worker) => sum + (worker ? worker.memory.temporaries + worker.memory.fixed : 0), 0)
-  const memoryLimit = flags.memoryLimit === undefined ? undefined : Math.max(0, flags.memoryLimit - used)
-  const worker = mask
-    ? openMaskWorker(
-        gpu,
-        network,
-        choice,
-        { ...mask, options: { ...mask.options, memoryLimit } },
-        prepared.spacing,
-        count,
-      )
-    : await openWorker(gpu, network, choice, { ...flags, memoryLimit }, count)
-  const many = worker.batch > 1 ? `, ${worker.batch} maps at a time` : ''
-  const who = methods.length > 1 ? `${choice.name}: ` : ''
-  reporter.note(`${who}${describeMemory(worker.memory)} on ${gpu.name}${many}`)
-  return worker
-}
-
 interface MadeMap {
   readonly scan: LoadedScan
   readonly job: Job
@@ -159,9 +140,10 @@ interface MadeMap {
 }
 
 /** All maps of a group by one method. */
-async function runWorker(
+async function runMethod(
   { scans, reporter, methods }: Task,
-  worker: Worker,
+  crew: Crew,
+  m: number,
   group: readonly LoadedScan[],
   todo: readonly Omit<MadeMap, 'made'>[],
 ): Promise<MadeMap[]> {
@@ -169,7 +151,7 @@ async function runWorker(
   const place = to > from ? `${from + 1} to ${to + 1}/${scans.length}` : `${from + 1}/${scans.length}`
   const name = to > from ? '' : ` ${basename(scans[from]!.path)}`
   const label = scans.length > 1 ? `${place}${name}` : name.trim()
-  const bar = reporter.progress(methods.length > 1 ? `${label} ${worker.choice.name}` : label)
+  const bar = reporter.progress(methods.length > 1 ? `${label} ${methods[m]!.choice.name}` : label)
   const jobs = todo.map(({ scan, job }) => {
     const { tensor, plain, spacing, regions } = scan.prepared
     return {
@@ -178,7 +160,7 @@ async function runWorker(
       file: scans[scan.index]!.path,
     }
   })
-  const made = await worker.run(jobs, (share, detail) => bar.update(share, 1, detail))
+  const made = await crew.run(m, jobs, (share, detail) => bar.update(share, 1, detail))
   bar.clear()
   return todo.map((one, k) => ({ ...one, made: made[k]! }))
 }

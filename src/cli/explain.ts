@@ -21,7 +21,7 @@ import { polishPlan } from './explain-polish.ts'
 import type { PlannedMethod, Task } from './explain-task.ts'
 import { explainTogether } from './explain-together.ts'
 import { explainEach } from './explain-work.ts'
-import { describeGpu, versions, withGpu } from './gpu.ts'
+import { describeGpu, versions, withSession } from './gpu.ts'
 import { addImportOptions, classIndex, importOptions, type LoadedNetwork, openNetwork, withHint } from './network.ts'
 import { requireWritable } from './outputs.ts'
 import { addScanOptions, listScans, stemsOf } from './scan-list.ts'
@@ -77,7 +77,8 @@ async function explain(
   const atlas = options.atlas === undefined ? undefined : await openAtlas(options.atlas, options.atlasNames)
   await requireWritable(options.out)
   for (const note of [...loaded.notes, ...notes]) reporter.note(note)
-  return withGpu(async (gpu) => {
+  return withSession(async (session) => {
+    const { gpu } = session
     const about = { network: path, loaded, ...describeGpu(gpu) }
     const { precision, seed = 0 } = options
     const facts = { voxplain: versions().voxplain, network: networkDigest(network), precision, seed, polish, atlas }
@@ -89,11 +90,11 @@ async function explain(
       force: options.force ?? false,
       flags: commonFlags(options),
     }
-    const task: Task = { gpu, about, methods, targets, facts, polish, atlas, ...rest }
+    const task: Task = { session, about, methods, targets, facts, polish, atlas, ...rest }
     const outcomes = await (options.group ? explainTogether(task) : explainEach(task))
     reporter.document({ network: path, scans: outcomes.map(documentOf), ...describeGpu(gpu) })
     return exitCode(outcomes)
-  })
+  }, reporter)
 }
 
 /** Methods with all that words and flags say about them. */

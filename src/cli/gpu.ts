@@ -4,7 +4,9 @@ import { closeGpu, type Gpu, megabytes, openGpu } from '../engine/gpu.ts'
 import type { MemoryReport } from '../engine/plan.ts'
 import { nodePlatform } from '../engine/platform.node.ts'
 import { closePlatform, requestGpuAdapter, usePlatform } from '../engine/platform.ts'
+import { openSession, type Session } from '../engine/session.ts'
 import { tune } from '../engine/tune.ts'
+import type { Reporter } from './terminal.ts'
 
 /**
  * Runs work on a GPU and closes it, whatever happens.
@@ -24,7 +26,28 @@ export async function withGpu<T>(work: (gpu: Gpu) => Promise<T>, toggles: readon
   }
 }
 
-/** The same with timestamps as fine as the device has them; pages, and by default Dawn, get them in steps of 65 us. */
+/**
+ * Runs work that survives the loss of its GPU, and closes what is open in the end.
+ * @param reporter tells the user of a loss
+ */
+export async function withSession<T>(
+  work: (session: Session) => Promise<T>,
+  reporter: Pick<Reporter, 'warn'>,
+): Promise<T> {
+  usePlatform(nodePlatform)
+  try {
+    const session = await openSession(() => openGpu({ tune }), { onLoss: reporter.warn })
+    try {
+      return await work(session)
+    } finally {
+      session.close()
+    }
+  } finally {
+    closePlatform()
+  }
+}
+
+/** As withGpu, with timestamps as fine as the device has them; pages, and by default Dawn, get them in steps of 65 us. */
 export function withBenchGpu<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {
   return withGpu(work, ['-timestamp_quantization'])
 }

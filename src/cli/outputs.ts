@@ -1,8 +1,9 @@
 /** Output files: their names, whether they can be written at all, and writing those that belong together. */
-import { mkdir, mkdtemp, rmdir, unlink } from 'node:fs/promises'
+import { mkdir, open, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { InputError } from '../io/errors.ts'
 import { writeFileAtomic } from '../io/files.node.ts'
+import { sweepTemporaries, temporaryName } from '../io/temporary.node.ts'
 
 /** A scan's file name without folder and .nii or .nii.gz. */
 export function stemOf(path: string): string {
@@ -11,13 +12,16 @@ export function stemOf(path: string): string {
 
 /**
  * Makes a folder if it is missing, and finds out whether files can be made in it. What the permissions say is not
- * enough: a disk may be read-only, and the superuser passes them all.
+ * enough: a disk may be read-only, and the superuser passes them all. Takes away what killed processes left half written.
  * @throws InputError when not
  */
 export async function requireWritable(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true })
-    await rmdir(await mkdtemp(join(folder, '.voxplain-')))
+    const probe = join(folder, temporaryName())
+    await (await open(probe, 'wx')).close()
+    await unlink(probe)
+    await sweepTemporaries(folder)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const file = code === 'ENOTDIR' || code === 'EEXIST'

@@ -2,10 +2,11 @@
 import { basename } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { Precision } from '../engine/precision.ts'
+import { onEach } from '../engine/session.ts'
 import { makePredictor } from '../explain/predict.ts'
 import { argmax } from '../model/evaluation/metrics.ts'
 import type { CohortCommandOptions } from './cohort-options.ts'
-import { describeGpu, describeMemory, withGpu } from './gpu.ts'
+import { describeGpu, describeMemory, withSession } from './gpu.ts'
 import { addImportOptions, type ImportCommandOptions, importOptions, openNetwork, withHint } from './network.ts'
 import { bytesOption } from './options.ts'
 import { addScanOptions, listScans, personOf } from './scan-list.ts'
@@ -51,47 +52,46 @@ async function predict(path: string, paths: string[], options: Options, terminal
   const scans = listed.map((one) => one.path)
   for (const note of [...loaded.notes, ...notes]) reporter.note(note)
   const { classes } = network.description.recipe
-  return withGpu(async (gpu) => {
-    const predictor = await makePredictor(gpu, network, options)
-    try {
-      reporter.note(`${describeMemory(predictor.memory)} on ${gpu.name}`)
-      const line = makeLines(scans, classes)
-      reporter.print(
-        line(
-          'scan',
-          'predicted',
-          classes.map((name) => `P(${name})`),
-          'logits',
-        ),
+  return withSession(async (session) => {
+    const predictorOn = onEach((gpu) => makePredictor(gpu, network, options))
+    const { memory } = await session.run(predictorOn)
+    reporter.note(`${describeMemory(memory)} on ${session.gpu.name}`)
+    const line = makeLines(scans, classes)
+    reporter.print(
+      line(
+        'scan',
+        'predicted',
+        classes.map((name) => `P(${name})`),
+        'logits',
+      ),
+    )
+    const outcomes = await forEachScan(scans, reporter, async (scan, file, index) => {
+      const { covariates } = listed[index]!
+      const prediction = await withHint(loaded, scan, () =>
+        session.run(async (gpu) => (await predictorOn(gpu)).predict(scan, covariates)),
       )
-      const outcomes = await forEachScan(scans, reporter, async (scan, file, index) => {
-        const { covariates } = listed[index]!
-        const prediction = await withHint(loaded, scan, () => predictor.predict(scan, covariates))
-        tellAbout(file, prediction, reporter)
-        const { probabilities, logits } = prediction
-        const predicted = classes[argmax(probabilities)]!
-        const shown = probabilities.map((p) => p.toFixed(5))
-        reporter.print(line(basename(file), predicted, shown, logits.map((z) => z.toFixed(5)).join('  ')))
-        return { predicted, ...prediction }
-      })
-      reporter.document({
-        network: { file: path, name: network.description.name, recipe: network.description.recipe.name },
-        classes,
-        scans: outcomes.map((o, n) => ({
-          scan: o.scan,
-          ...personOf(listed[n]!),
-          ...('result' in o ? o.result : { error: o.error }),
-        })),
-        notes: [...loaded.notes, ...notes],
-        precision: options.precision,
-        memory: predictor.memory,
-        ...describeGpu(gpu),
-      })
-      return exitCode(outcomes)
-    } finally {
-      predictor.destroy()
-    }
-  })
+      tellAbout(file, prediction, reporter)
+      const { probabilities, logits } = prediction
+      const predicted = classes[argmax(probabilities)]!
+      const shown = probabilities.map((p) => p.toFixed(5))
+      reporter.print(line(basename(file), predicted, shown, logits.map((z) => z.toFixed(5)).join('  ')))
+      return { predicted, ...prediction }
+    })
+    reporter.document({
+      network: { file: path, name: network.description.name, recipe: network.description.recipe.name },
+      classes,
+      scans: outcomes.map((o, n) => ({
+        scan: o.scan,
+        ...personOf(listed[n]!),
+        ...('result' in o ? o.result : { error: o.error }),
+      })),
+      notes: [...loaded.notes, ...notes],
+      precision: options.precision,
+      memory,
+      ...describeGpu(session.gpu),
+    })
+    return exitCode(outcomes)
+  }, reporter)
 }
 
 /** Lines of a table that is printed while it grows: widths come from what is known before. */

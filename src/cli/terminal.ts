@@ -32,6 +32,8 @@ export interface Reporter {
   note(text: string): void
   /** One line that the user must see, on stderr. */
   warn(text: string): void
+  /** With --json, a line of JSON on stderr for whoever watches the work; nothing without. */
+  event(name: string, about: Readonly<Record<string, unknown>>): void
   /** A progress bar on a terminal; silent elsewhere and with --json. */
   progress(label: string): Progress
 }
@@ -58,6 +60,9 @@ export function makeReporter(terminal: Terminal, json: boolean): Reporter {
       if (!json) line(text)
     },
     warn: line,
+    event(name, about) {
+      if (json) terminal.err(`${JSON.stringify({ event: name, ...about })}\n`)
+    },
     progress(label) {
       if (json || !terminal.interactive) return SILENT
       bar = makeProgress(terminal.err, label, terminal.columns)

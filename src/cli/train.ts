@@ -13,7 +13,7 @@ import { holdOut } from '../model/training/splits.ts'
 import { train } from '../model/training/train.ts'
 import { checkpointFile } from '../model/training/train-files.node.ts'
 import { addCohortOptions } from './cohort-options.ts'
-import { describeGpu, withGpu } from './gpu.ts'
+import { describeGpu, withSession } from './gpu.ts'
 import { numberOption } from './options.ts'
 import { requireWritableFile } from './outputs.ts'
 import { makeReporter, type Reporter, type Terminal } from './terminal.ts'
@@ -94,34 +94,41 @@ async function trainCommand(
   const kept = await openCheckpoint(options)
   for (const note of report.notes) reporter.note(note)
   const notes: string[] = []
-  const result = await withGpu((gpu) =>
-    stoppable(reporter, async (signal) => {
-      const started = initialise(description, seed)
-      tellPlan(gpu, started, loop, split.train.length, reporter)
-      const { sets, room } = openSets([{ name: 'training', cohort }], recipe, inputShape, options.cache, (note) => {
-        notes.push(note)
-        reporter.warn(note)
-      })
-      const set = sets[0]!
-      const reading = reporter.progress('reading scans')
-      await set.readAhead(reading)
-      reading.clear()
-      const fitted = residual && (await fitOnControls(set, split.train, inputShape, residual))
-      for (const note of fitted?.notes ?? []) reporter.note(note)
-      const network = fitted ? withResidualModel(started, fitted.model) : started
-      const load =
-        fitted && keepLoaded(residualLoad(set, fitted.model, residual!.covariates), 4 * product(inputShape), room)
-      const training = samplesOf(set, split.train, classes, { load })
-      const validation = split.validation.length > 0 ? samplesOf(set, split.validation, classes, { load }) : undefined
-      const progress = makeTrainingReport(terminal, reporter, epochs)
-      const onEpoch = progress.epoch
-      const trained = await train(gpu, network, training, { ...loop, ...kept.options, validation, onEpoch, signal })
-      progress.clear()
-      await writeFileAtomic(out, saveNetwork(trained.network))
-      await kept.done()
-      const { history, best, memory } = trained
-      return { history, best, memory, notes, ...describeGpu(gpu) }
-    }),
+  const result = await withSession(
+    (session) =>
+      stoppable(reporter, async (signal) => {
+        const started = initialise(description, seed)
+        tellPlan(session.gpu, started, loop, split.train.length, reporter)
+        const { sets, room } = openSets([{ name: 'training', cohort }], recipe, inputShape, options.cache, (note) => {
+          notes.push(note)
+          reporter.warn(note)
+        })
+        const set = sets[0]!
+        const reading = reporter.progress('reading scans')
+        await set.readAhead(reading)
+        reading.clear()
+        const fitted = residual && (await fitOnControls(set, split.train, inputShape, residual))
+        for (const note of fitted?.notes ?? []) reporter.note(note)
+        const network = fitted ? withResidualModel(started, fitted.model) : started
+        const load =
+          fitted && keepLoaded(residualLoad(set, fitted.model, residual!.covariates), 4 * product(inputShape), room)
+        const training = samplesOf(set, split.train, classes, { load })
+        const validation = split.validation.length > 0 ? samplesOf(set, split.validation, classes, { load }) : undefined
+        const progress = makeTrainingReport(terminal, reporter, epochs)
+        const onEpoch = progress.epoch
+        // A GPU that is lost costs what was done since the last checkpoint.
+        const trained = await session.run(async (gpu) => {
+          const checkpoint =
+            kept.path === undefined || session.losses === 0 ? kept.options : await checkpointFile(kept.path)
+          return train(gpu, network, training, { ...loop, ...checkpoint, validation, onEpoch, signal })
+        })
+        progress.clear()
+        await writeFileAtomic(out, saveNetwork(trained.network))
+        await kept.done()
+        const { history, best, memory } = trained
+        return { history, best, memory, notes, ...describeGpu(session.gpu) }
+      }),
+    reporter,
   )
   if (!result) {
     reporter.warn(kept.path === undefined ? 'stopped; nothing was kept' : `stopped; go on with --resume (${kept.path})`)

@@ -4,7 +4,7 @@
  */
 import { GpuError } from './errors.ts'
 import type { Step } from './fuse.ts'
-import { freeBuffer, type Gpu, makeBuffer, megabytes, release, residentBuffer } from './gpu.ts'
+import { freeBuffer, type Gpu, isLost, makeBuffer, megabytes, release, residentBuffer, unlessLost } from './gpu.ts'
 import { compileKernel, type Kernel, packUniforms, prepareKernel } from './kernel.ts'
 import { type CompileOptions, type Plan, type ProgramBuffers, planProgram } from './plan.ts'
 import { storedBytes } from './precision.ts'
@@ -38,13 +38,16 @@ export async function compile(
     refuseOversize(gpu, t, storedBytes(t, plan.half))
   const { device } = gpu
   const shared = plan.residents.filter((t) => !gpu.resident.has(t))
-  // Closed at once: error scopes are a stack, and other programs may be compiled while this one waits.
+  // Closed at once: error scopes are a stack, and other programs may be compiled while this one waits. What is written
+  // to a buffer that could not be made is not valid either, which is told twice otherwise.
+  device.pushErrorScope('validation')
   device.pushErrorScope('out-of-memory')
   const buffers = allocate(gpu, plan)
   const allocated = device.popErrorScope()
+  const written = device.popErrorScope()
   const uniforms = new Map<Dispatch, { buffer: GPUBuffer; kernel: Kernel; values: ArrayBuffer }>()
   try {
-    const memoryError = await Promise.race([allocated, gpu.lost])
+    const [memoryError, fault] = await unlessLost(gpu, Promise.all([allocated, written]))
     if (memoryError) {
       release(gpu, shared)
       throw new GpuError(
@@ -52,6 +55,7 @@ export async function compile(
         `out of GPU memory: ${megabytes(plan.memory.total)} were needed (${memoryError.message})`,
       )
     }
+    if (fault) throw new GpuError('validation', fault.message)
     const launches = async (steps: readonly Step[]): Promise<Launch[]> => {
       const dispatches = steps.flatMap((step) => step.dispatches.map((dispatch) => ({ step, dispatch })))
       const made = dispatches.map(({ step, dispatch }) => makeLaunch(gpu, step, dispatch, plan.half, buffers, uniforms))
@@ -64,7 +68,7 @@ export async function compile(
     return makeProgram(gpu, plan, { once, steps, buffers, uniforms })
   } catch (error) {
     for (const buffer of new Set(buffers.owned)) freeBuffer(gpu, buffer)
-    throw gpu.fault?.kind === 'lost' ? gpu.fault : error
+    throw isLost(gpu) ? gpu.fault : error
   }
 }
 

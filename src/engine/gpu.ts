@@ -29,8 +29,8 @@ export interface Gpu {
   readonly tunedAt: TunePlace
   /** The first error the device reported since the last check; thrown by the next read. */
   fault: GpuError | undefined
-  /** Rejects with the reason when the device is lost. Race it with anything that waits for the GPU. */
-  readonly lost: Promise<never>
+  /** What is to happen when the device is lost: see unlessLost. */
+  readonly whenLost: Set<(fault: GpuError) => void>
 }
 
 export interface CompiledKernel {
@@ -74,11 +74,6 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   ])
   const software = isSoftwareAdapter(adapter)
   const label = info.description || info.device || `${info.vendor} ${info.architecture}`
-  let reject: (e: GpuError) => void
-  const lost = new Promise<never>((_, r) => {
-    reject = r
-  })
-  lost.catch(() => undefined)
   const gpu: Gpu = {
     device,
     name: software ? `${label} (software)` : label,
@@ -94,16 +89,21 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     tune: software ? undefined : options.tune,
     tunedAt,
     fault: undefined,
-    lost,
+    whenLost: new Set(),
   }
   device.lost.then((loss) => {
-    gpu.fault ??= new GpuError('lost', `the GPU device was lost: ${loss.message || loss.reason}`)
-    reject(gpu.fault)
+    // It counts before anything that was reported because of it.
+    const fault = new GpuError('lost', `the GPU device was lost: ${loss.message || loss.reason}`)
+    gpu.fault = fault
+    for (const tell of gpu.whenLost) tell(fault)
+    gpu.whenLost.clear()
   })
   device.addEventListener('uncapturederror', (event) => {
     const error = (event as GPUUncapturedErrorEvent).error
-    const kind = error instanceof GPUOutOfMemoryError ? 'out-of-memory' : 'validation'
-    gpu.fault ??= new GpuError(kind, error.message)
+    gpu.fault ??=
+      error instanceof GPUOutOfMemoryError
+        ? new GpuError('out-of-memory', `out of GPU memory (${error.message})`)
+        : new GpuError('validation', error.message)
   })
   return gpu
 }
@@ -174,14 +174,37 @@ export function closeGpu(gpu: Gpu): void {
 
 /** Waits for a GPU promise; rejects instead of hanging when the device is lost, and with the first fault reported. */
 export async function settle<T>(gpu: Gpu, waiting: Promise<T>): Promise<T> {
-  const value = await Promise.race([waiting, gpu.lost]).catch(async (error) => {
-    // A device that goes away rejects what waits for it a moment before it says that it is lost.
-    await Promise.race([gpu.lost.catch(() => undefined), new Promise((done) => setTimeout(done, 100))])
+  const value = await unlessLost(gpu, waiting).catch(async (error) => {
+    await lostSoon(gpu)
     throw takeFault(gpu) ?? new GpuError('internal', error instanceof Error ? error.message : String(error))
   })
   const fault = takeFault(gpu)
   if (fault) throw fault
   return value
+}
+
+/**
+ * The same promise, but it rejects when the device is lost: what waits for a lost device may wait for ever. (Not by
+ * Promise.race with a promise that lives as long as the GPU: that one would hold everything it was ever raced with.)
+ */
+export function unlessLost<T>(gpu: Gpu, waiting: Promise<T>): Promise<T> {
+  if (isLost(gpu)) {
+    waiting.catch(() => undefined)
+    return Promise.reject(gpu.fault)
+  }
+  return new Promise((resolve, reject) => {
+    gpu.whenLost.add(reject)
+    waiting.then(resolve, reject).finally(() => gpu.whenLost.delete(reject))
+  })
+}
+
+export const isLost = (gpu: Gpu) => gpu.fault?.kind === 'lost'
+
+/** Whether the device is lost. One that goes away fails what waits for it a moment before it says so. */
+export async function lostSoon(gpu: Gpu): Promise<boolean> {
+  const until = performance.now() + 100
+  while (!isLost(gpu) && performance.now() < until) await new Promise((done) => setTimeout(done, 5))
+  return isLost(gpu)
 }
 
 /** What the device reported since the last check; a lost device stays lost. */

@@ -1,6 +1,6 @@
 /** Compiled kernels: assembled text -> interface -> layout and pipeline. Layouts come from the shader, never by hand. */
 import { GpuError } from './errors.ts'
-import type { CompiledKernel, Gpu } from './gpu.ts'
+import { type CompiledKernel, type Gpu, lostSoon, unlessLost } from './gpu.ts'
 import { readInterface, type Variable } from './interface.ts'
 import { storeAsHalf, storedBytes } from './precision.ts'
 import { assemble, splitOperand } from './source.ts'
@@ -138,14 +138,15 @@ async function createPipeline(gpu: Gpu, kernel: Kernel, label: string): Promise<
   const scope = device.popErrorScope()
   const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout], label })
   try {
-    const pipeline = await Promise.race([
-      device.createComputePipelineAsync({ layout: pipelineLayout, compute: { module, entryPoint: 'main' }, label }),
-      gpu.lost,
-    ])
-    return { pipeline, layout }
+    const made = device.createComputePipelineAsync({
+      layout: pipelineLayout,
+      compute: { module, entryPoint: 'main' },
+      label,
+    })
+    return { pipeline: await unlessLost(gpu, made), layout }
   } catch (error) {
-    const cause = (await scope)?.message ?? (error instanceof Error ? error.message : String(error))
-    if (gpu.fault?.kind === 'lost') throw gpu.fault
+    if (await lostSoon(gpu)) throw gpu.fault
+    const cause = (await unlessLost(gpu, scope))?.message ?? (error instanceof Error ? error.message : String(error))
     throw new GpuError('validation', `kernel ${label} does not compile: ${cause}`)
   }
 }

@@ -3,6 +3,7 @@ import { GpuError, ShapeError } from './errors.ts'
 import { freeBuffer, type Gpu, makeBuffer, settle } from './gpu.ts'
 import { type Kernel, packUniforms } from './kernel.ts'
 import { taskLists } from './live-plan.ts'
+import { linearGroups } from './ops/launch.ts'
 import type { MemoryReport, Plan, ProgramBuffers } from './plan.ts'
 import { bytesOf, type Dispatch, formatShape, type Node, sizeOf, storageOf, type Tensor } from './tensor.ts'
 
@@ -71,6 +72,7 @@ interface Parts {
 export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, uniforms }: Parts): Program {
   const { device } = gpu
   const staging = new Map<number, GPUBuffer>()
+  let running = steps
   let reading: Promise<unknown> = Promise.resolve()
 
   const submit = (launches: readonly Launch[], times: number): void => {
@@ -111,8 +113,11 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
     encoder.copyBufferToBuffer(source, 0, target, 0, bytes)
     device.queue.submit([encoder.finish()])
     try {
-      await settle(gpu, target.mapAsync(GPUMapMode.READ, 0, bytes))
-      return target.getMappedRange(0, bytes).slice(0)
+      const mapped = target.mapAsync(GPUMapMode.READ, 0, bytes)
+      return await settle(
+        gpu,
+        mapped.then(() => target.getMappedRange(0, bytes).slice(0)),
+      )
     } finally {
       // Also after a fault, or the next read would find the buffer still mapped.
       target.unmap()
@@ -132,8 +137,13 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
     if (voxels && voxels.length !== count) {
       throw new ShapeError(`setLive: ${formatShape(root.shape)} has ${count} voxels, got ${voxels.length}`)
     }
-    for (const [list, tasks] of taskLists(plan.live, voxels))
-      device.queue.writeBuffer(bufferOf(list), 0, tasks as never)
+    const lists = new Map(taskLists(plan.live, voxels))
+    for (const [list, tasks] of lists) device.queue.writeBuffer(bufferOf(list), 0, tasks as never)
+    // No workgroups without a task: on SwiftShader one that returns at once costs as much as a turn of each of its loops.
+    running = steps.map((launch) => {
+      const tasks = lists.get(launch.dispatch.bind.tasks!)
+      return tasks ? { ...launch, groups: linearGroups(Math.max(1, tasks[0]!), 64) } : launch
+    })
   }
 
   setLive()
@@ -166,7 +176,7 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
       }
     },
     run(times = 1) {
-      submit(steps, times)
+      submit(running, times)
     },
     async read(tensor) {
       return new Float32Array(await inTurn(tensor))
@@ -180,7 +190,7 @@ export function makeProgram(gpu: Gpu, plan: Plan, { once, steps, buffers, unifor
     async done() {
       await settle(gpu, device.queue.onSubmittedWorkDone())
     },
-    profile: () => profile(gpu, steps),
+    profile: () => profile(gpu, running),
     destroy() {
       for (const buffer of [...buffers.owned, ...staging.values()]) freeBuffer(gpu, buffer)
       staging.clear()

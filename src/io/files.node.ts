@@ -2,11 +2,11 @@
  * Files on disk (Node only): reading with plain-language errors, writing without half-written results.
  */
 
-import { randomBytes } from 'node:crypto'
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { InputError } from './errors.ts'
 import { type NiftiVolume, type ReadOptions, readVolume } from './nifti.ts'
+import { temporaryName } from './temporary.node.ts'
 
 const CAUSES: Record<string, string> = {
   ENOENT: 'does not exist; check the path',
@@ -61,8 +61,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array | string):
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw missing ? new InputError(`the folder ${folder} does not exist; create it first`) : explain(folder, error)
   }
-  // A short name of its own: adding to a name that is already 255 bytes long would fail.
-  const temporary = join(folder, `.${randomBytes(9).toString('hex')}.tmp`)
+  const temporary = join(folder, temporaryName())
   try {
     const file = await open(temporary, 'wx')
     try {

@@ -4,6 +4,7 @@ import { openMethods } from '../../src/cli/explain-options.ts'
 import type { Task } from '../../src/cli/explain-task.ts'
 import { makeReporter } from '../../src/cli/terminal.ts'
 import type { Gpu } from '../../src/engine/gpu.ts'
+import { openSession } from '../../src/engine/session.ts'
 import { loadNetwork } from '../../src/model/formats/format.ts'
 import { makePlace, tinyScan } from './cli.ts'
 
@@ -23,7 +24,7 @@ export async function explainTask(
   const loaded = { network: loadNetwork(await readFile(place.network)), notes: [], suggested: [] }
   const choices = await openMethods({ method }, loaded)
   const task: Task = {
-    gpu,
+    session: await openSession(async () => gpu),
     about: { network: place.network, loaded, adapter: gpu.name, software: gpu.software, versions: {} },
     methods: choices.map((choice) => ({ choice, variants: [{ suffix: '', settings: choice.settings }] })),
     targets: [1],
