@@ -7,7 +7,7 @@ import { compile } from '../src/engine/compile.ts'
 import { release } from '../src/engine/gpu.ts'
 import { liveTasks } from '../src/engine/live.ts'
 import { conv3d } from '../src/engine/ops/conv.ts'
-import { add, channelShift, leakyRelu, relu } from '../src/engine/ops/elementwise.ts'
+import { add, channelShift, leakyRelu, multiply, relu } from '../src/engine/ops/elementwise.ts'
 import { avgPool3d, globalAvgPool, maxPool3d } from '../src/engine/ops/pool.ts'
 import { sum } from '../src/engine/ops/reduce.ts'
 import { concat } from '../src/engine/ops/shape.ts'
@@ -101,6 +101,45 @@ test('outputs and the gradient of what is live', async () => {
   )
   // On adapters that take other kernels nothing is left out.
   if (gpu.software) assert.ok(skipped > all / 10, `${skipped} of ${all} threads were left out`)
+})
+
+test('what is made of the gradient stays where nothing is live', async () => {
+  const gpu = await testGpu()
+  const shape = [1, 1, 12, 12, 12]
+  const x = input(shape)
+  const weight = input(shape)
+  const w = parameter([2, 1, 3, 3, 3], values(54, 1), 'w')
+  const score = sum(maxPool3d(relu(conv3d(x, w, { padding: 1 })), { kernel: 2 }))
+  // As a mask's gradient is: zero but where it is live, and summed over all places.
+  const total = sum(multiply(backward(score, [x])[0]!, weight), [2, 3])
+  const flags = new Uint8Array(12 ** 3).map((_, i) => Number(i % 12 < 3 && i < 5 * 144))
+  const before = values(flags.length, 3)
+  const live = await compile(gpu, { total }, { frozen: true, live: x })
+  const dense = await compile(gpu, { total }, { frozen: true })
+  for (const program of [live, dense]) {
+    program.write(weight, Float32Array.from(flags))
+    program.write(x, before)
+    program.run()
+    program.setLive(flags)
+    program.write(
+      x,
+      before.map((v, i) => (flags[i] ? v * -1.5 + 0.3 : v)),
+    )
+    // Twice, so that memory shared with other temporaries would have been written to.
+    program.run(2)
+  }
+  assert.equal(await live.read(total), await dense.read(total))
+  if (gpu.software) {
+    const made = live.launches.find(({ nodes }) => nodes.some(({ operation }) => operation.name === 'multiply'))!
+    const list = await live.readIndices(made.dispatch.bind.tasks!)
+    assert.ok(list[0]! < list.length - 1, `${list[0]} of ${list.length - 1} threads run`)
+  }
+  // Nothing live: nothing runs, and everything stays.
+  live.setLive(new Uint8Array(flags.length))
+  live.run()
+  assert.equal(await live.read(total), await dense.read(total))
+  live.destroy()
+  dense.destroy()
 })
 
 test('threads of live tiles', () => {

@@ -22,7 +22,7 @@ export interface LivePlan {
 }
 
 /**
- * Rewrites the dispatches that can leave out threads. Forward, what is not live stays in place; backward it is not needed.
+ * Rewrites the dispatches that can leave out threads. Forward, what is not live stays in place; gradients are not needed there.
  * @param nodes those of the program, in topological order
  */
 export function planLive(
@@ -39,7 +39,7 @@ export function planLive(
     const made = step.node.outputs[0]
     if (step.dispatches.length !== 1 || !dispatch?.tasks || !made) return step
     const forward = tensors.has(made)
-    const of = forward ? made : gradientOf(made)
+    const of = forward ? made : lastGradient(step.nodes)
     const grid = dispatch.tasks
     if (!of || !tensors.has(of) || !grid.size.every((n, a) => n === of.shape[a + 2])) return step
     const threads = sizeOf(grid.size.map((n, a) => Math.ceil(n / grid.tile[a]!))) * grid.scans * grid.blocks
@@ -51,10 +51,16 @@ export function planLive(
     }
     if (countBindings(listed, maxBinding) > limits.maxStorageBuffersPerShaderStage) return step
     lists.push({ list, grid, of })
-    if (forward) kept.push(...step.node.outputs.map(storageOf), ...outputsOf(step))
+    // What is made of a gradient may be read where nothing is live, too: it stays what the last run of everything made.
+    if (forward || !gradientOf(made)) kept.push(...step.node.outputs.map(storageOf), ...outputsOf(step))
     return { ...step, dispatches: [listed] }
   })
   return { steps: rewritten, live: { root, tensors, lists, kept: [...new Set(kept)] } }
+}
+
+/** Whose gradient the nodes of a step make, before the pieces that follow it place by place. */
+function lastGradient(nodes: readonly Node[]): Tensor | undefined {
+  return nodes.map((node) => node.outputs[0] && gradientOf(node.outputs[0])).findLast((t) => t !== undefined)
 }
 
 /** What the kernel of a step writes, by the names that kernels give it. */
