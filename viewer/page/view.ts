@@ -107,7 +107,9 @@ export async function createView(
 
   function applyPaint({ threshold, max, opacity, signed }: Paint): void {
     if (!front) return
-    front.colormap = signed ? POSITIVE : SEQUENTIAL
+    // Setting it makes NiiVue sort all values for limits that are replaced below: tens of ms, and sliders come here.
+    const colours = signed ? POSITIVE : SEQUENTIAL
+    if (front.colormap !== colours) front.colormap = colours
     front.colormapNegative = signed ? NEGATIVE : ''
     // Colours run from 0 to max; what is below cal_min is transparent.
     front.colormapType = 2
