@@ -2,7 +2,7 @@
  * One slice of a montage: grey scan, overlay in colour, correct proportions.
  */
 
-import { type Picture, setPixel } from './canvas.ts'
+import { type Colour, type Picture, setPixel } from './canvas.ts'
 import { type OverlayScale, overlayColour } from './montage-overlay.ts'
 import type { Volume } from './volume.ts'
 
@@ -64,17 +64,17 @@ export function drawPanel(picture: Picture, panel: Panel, { scan, map, grey, sca
       const { index: i, next: nextAcross, weight: u } = column[x]!
       const at = base + i * stepAcross + j * stepUp
       const [a, b] = [nextAcross * stepAcross, nextUp * stepUp]
-      const mix = (data: Float32Array) =>
-        (data[at]! * (1 - u) + data[at + a]! * u) * (1 - v) + (data[at + b]! * (1 - u) + data[at + a + b]! * u) * v
-      const shade = Math.round(Math.min(255, Math.max(0, (mix(scan.data) - grey[0]) * level)))
-      setPixel(
-        picture,
-        left + x,
-        top + y,
-        map && scale ? overlayColour(mix(map.data), shade, scale) : [shade, shade, shade],
-      )
+      const shade = Math.round(Math.min(255, Math.max(0, (bilinear(scan.data, at, a, b, u, v) - grey[0]) * level)))
+      const colour: Colour =
+        map && scale ? overlayColour(bilinear(map.data, at, a, b, u, v), shade, scale) : [shade, shade, shade]
+      setPixel(picture, left + x, top + y, colour)
     }
   }
+}
+
+/** Between a voxel and its neighbours at +a (weight u) and +b (weight v). No closure: this runs for every pixel. */
+function bilinear(data: Float32Array, at: number, a: number, b: number, u: number, v: number): number {
+  return (data[at]! * (1 - u) + data[at + a]! * u) * (1 - v) + (data[at + b]! * (1 - u) + data[at + a + b]! * u) * v
 }
 
 /** For each of `pixels` pixels across [from, to]: the voxel below its centre, 1 or 0 to the next one, and its weight. */
