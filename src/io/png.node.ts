@@ -2,6 +2,7 @@
 import { promisify } from 'node:util'
 import { deflate } from 'node:zlib'
 import type { Picture } from './canvas.ts'
+import { crc32 } from './gunzip.ts'
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
 /** Each row as its difference from the one above: slices are drawn larger than they are, so most of it is zero. */
@@ -36,17 +37,4 @@ function chunk(type: string, data: Buffer): Buffer {
   data.copy(whole, 8)
   whole.writeUInt32BE(crc32(whole.subarray(4, 8 + data.length)), 8 + data.length)
   return whole
-}
-
-/** CRC-32 of PNG's appendix D, by table. */
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n
-  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1
-  return c >>> 0
-})
-
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff
-  for (const byte of bytes) crc = TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8)
-  return (crc ^ 0xffffffff) >>> 0
 }
