@@ -1,6 +1,6 @@
 /** The border of a region in a slice, as an SVG path in world mm: marching squares over the voxels' centres. */
 import type { Volume } from '../../src/io/volume.ts'
-import { type Point, voxelAt } from './state.ts'
+import { type Point, voxelFinder } from './state.ts'
 
 /**
  * @param inside whether the voxel with this index is of the region
@@ -21,12 +21,13 @@ export function outlinePath(
   const columns = Math.round((x1 - x0) / step) + 1
   const rows = Math.round((y1 - y0) / step) + 1
   const at = [...place] as [number, number, number]
+  const find = voxelFinder(grid)
   const filled = new Uint8Array((columns + 2) * (rows + 2))
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       at[across] = x0 + column * step
       at[up] = y0 + row * step
-      const voxel = voxelAt(grid, at)
+      const voxel = find(at[0], at[1], at[2])
       if (voxel !== undefined && inside(voxel)) filled[(row + 1) * (columns + 2) + column + 1] = 1
     }
   }

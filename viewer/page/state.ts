@@ -1,4 +1,5 @@
 /** What the page knows: one plain object. Everything on the page shows some of it. */
+import { invertAffine } from '../../src/io/affine.ts'
 import type { Volume } from '../../src/io/volume.ts'
 import type { ScanCovariates } from '../../src/model/recipe/residual.ts'
 import { createStore, type Store } from '../shared/store.ts'
@@ -173,30 +174,21 @@ export function scaleMax(
 }
 
 /** Index in a volume's data of the voxel at a place; undefined outside. */
-export function voxelAt({ shape, affine }: Pick<Volume, 'shape' | 'affine'>, mm: Point): number | undefined {
-  const [a, b, c, x, d, e, f, y, g, h, k, z] = affine as unknown as number[] as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  const [p, q, r] = [mm[0] - x, mm[1] - y, mm[2] - z]
-  const determinant = a * (e * k - f * h) - b * (d * k - f * g) + c * (d * h - e * g)
-  // Cramer's rule; the rounding goes to the higher voxel, as in resampling.
-  const at = [
-    p * (e * k - f * h) - b * (q * k - f * r) + c * (q * h - e * r),
-    a * (q * k - f * r) - p * (d * k - f * g) + c * (d * r - q * g),
-    a * (e * r - q * h) - b * (d * r - q * g) + p * (d * h - e * g),
-  ].map((n) => Math.floor(n / determinant + 0.5))
-  const [i, j, l] = at as [number, number, number]
-  const inside = i >= 0 && j >= 0 && l >= 0 && i < shape[0] && j < shape[1] && l < shape[2]
-  return inside ? i + shape[0] * (j + shape[1] * l) : undefined
+export const voxelAt = (grid: Pick<Volume, 'shape' | 'affine'>, mm: Point): number | undefined =>
+  voxelFinder(grid)(...mm)
+
+/** voxelAt for many places of one volume, in world mm. */
+export function voxelFinder({
+  shape,
+  affine,
+}: Pick<Volume, 'shape' | 'affine'>): (x: number, y: number, z: number) => number | undefined {
+  const m = invertAffine(affine)
+  // The rounding goes to the higher voxel, as in resampling.
+  const along = (axis: number, x: number, y: number, z: number) =>
+    Math.floor(m[4 * axis]! * x + m[4 * axis + 1]! * y + m[4 * axis + 2]! * z + m[4 * axis + 3]! + 0.5)
+  return (x, y, z) => {
+    const [i, j, k] = [along(0, x, y, z), along(1, x, y, z), along(2, x, y, z)]
+    const inside = i >= 0 && j >= 0 && k >= 0 && i < shape[0] && j < shape[1] && k < shape[2]
+    return inside ? i + shape[0] * (j + shape[1] * k) : undefined
+  }
 }

@@ -98,18 +98,29 @@ export async function createView(
     const [x, y, z] = (location as { mm: Iterable<number> }).mm
     onPlace([x!, y!, z!])
   }
-  const draw = () => {
-    nv.drawScene()
+  // Many changes at once, NiiVue's own wishes among them, are one drawing, in a task of its own: the page stays quick to answer.
+  const drawScene = nv.drawScene.bind(nv)
+  const turnToDraw = new MessageChannel()
+  let [asked, stale] = [false, false]
+  turnToDraw.port1.onmessage = () => {
+    asked = false
+    if (stale) refreshOverlay()
+    drawScene()
     onDraw()
   }
+  const draw = () => {
+    if (asked) return
+    asked = true
+    turnToDraw.port2.postMessage(0)
+  }
+  nv.drawScene = draw
   // A volume as NiiVue reads one: the bytes of a file.
   const image = (volume: Volume, name: string) => readImage(writeVolume(volume).slice().buffer, `${name}.nii`, 'gray')
 
   function applyPaint({ threshold, max, opacity, signed }: Paint): void {
     if (!front) return
-    // Setting it makes NiiVue sort all values for limits that are replaced below: tens of ms, and sliders come here.
-    const colours = signed ? POSITIVE : SEQUENTIAL
-    if (front.colormap !== colours) front.colormap = colours
+    // The setter without the underscore also sorts all values, tens of ms, for limits that are replaced below.
+    front._colormap = signed ? POSITIVE : SEQUENTIAL
     front.colormapNegative = signed ? NEGATIVE : ''
     // Colours run from 0 to max; what is below cal_min is transparent.
     front.colormapType = 2
@@ -120,6 +131,7 @@ export async function createView(
 
   /** Colours the map again, and nothing else: a fraction of what updateGLVolume does. */
   function refreshOverlay(): void {
+    stale = false
     if (!front || !back) return
     applyPaint(last)
     nv.refreshLayers(front, 1)
@@ -147,7 +159,7 @@ export async function createView(
       const key = volume && `${volume.shape} ${volume.affine}`
       if (front && volume && key === grid) {
         front.img = volume.data
-        refreshOverlay()
+        stale = true
         return draw()
       }
       const made = volume && (await image(volume, 'map'))
@@ -164,12 +176,12 @@ export async function createView(
     values(data) {
       if (!front || front.img === data) return
       front.img = data
-      refreshOverlay()
+      stale = true
       draw()
     },
     paint(paint) {
       last = paint
-      refreshOverlay()
+      stale = true
       draw()
     },
     place(mm) {
