@@ -18,7 +18,7 @@ import { type CvCommandOptions, pageSettings, settingsOf } from './cv-settings.t
 import { aloneIn, partsOf, sharedBooks } from './cv-shared.ts'
 import { foldOf, namedTable, openStudy, type Study } from './cv-study.ts'
 import { resultCells, resultHeads, resultRows } from './cv-table.ts'
-import { describeGpu, withGpu } from './gpu.ts'
+import { describeGpu, withSession } from './gpu.ts'
 import { integerOption, listOption, numberOption, seedOption } from './options.ts'
 import { requireWritable } from './outputs.ts'
 import { shardOption } from './shard.ts'
@@ -111,75 +111,87 @@ async function cv(table: string, options: CvCommandOptions, reporter: Reporter, 
   await requireWritable(out)
   for (const note of study.notes) reporter.note(note)
   const evaluation = { contrasts: study.contrasts, classOf: study.classOf, replicates: options.draws, level, seed }
-  const finished = await withGpu((gpu) =>
-    stoppable(reporter, async (signal) => {
-      const cohorts = [{ name: study.name, cohort: study.cohort }, ...study.others]
-      const { sets, room } = openSets(cohorts, recipe, inputShape, options.cache, (note) => reporter.warn(note))
-      const [set, ...others] = sets
-      const plan = { set: set!, splits: study.splits, others, sameNames: options.samePeople }
-      requireApart(plan)
-      const least = Math.min(...study.splits.map(({ train }) => train.length))
-      tellPlan(gpu, initialise(description, seed), loop, least, reporter)
-      const about = { adapter: describeGpu(gpu).adapter, versions: describeGpu(gpu).versions }
-      const settings = settingsOf(table, study, description, loop, options)
-      const started = await aloneIn(out, signal, async () => {
-        const resume = options.resume ?? (options.shard !== undefined && (await holdsStudy(out)))
-        const began = await openStudyFolder(out, settings, about, resume)
-        await writeFileAtomic(join(out, 'splits.tsv'), splitsTable(study))
-        return began
-      })
-      if (JSON.stringify(started) !== JSON.stringify(about)) {
-        reporter.warn(
-          'the study was started with another adapter or version: its earlier networks may differ in the last bits',
+  const finished = await withSession(
+    (session) =>
+      stoppable(reporter, async (signal) => {
+        const cohorts = [{ name: study.name, cohort: study.cohort }, ...study.others]
+        const { sets, room } = openSets(cohorts, recipe, inputShape, options.cache, (note) => reporter.warn(note))
+        const [set, ...others] = sets
+        const plan = { set: set!, splits: study.splits, others, sameNames: options.samePeople }
+        requireApart(plan)
+        const least = Math.min(...study.splits.map(({ train }) => train.length))
+        tellPlan(session.gpu, initialise(description, seed), loop, least, reporter)
+        const about = { adapter: describeGpu(session.gpu).adapter, versions: describeGpu(session.gpu).versions }
+        const settings = settingsOf(table, study, description, loop, options)
+        const started = await aloneIn(out, signal, async () => {
+          const resume = options.resume ?? (options.shard !== undefined && (await holdsStudy(out)))
+          const began = await openStudyFolder(out, settings, about, resume)
+          await writeFileAtomic(join(out, 'splits.tsv'), splitsTable(study))
+          return began
+        })
+        if (JSON.stringify(started) !== JSON.stringify(about)) {
+          reporter.warn(
+            'the study was started with another adapter or version: its earlier networks may differ in the last bits',
+          )
+        }
+        const reading = reporter.progress('reading scans')
+        for (const one of sets) await one.readAhead(reading)
+        reading.clear()
+        const parts = study.splits.flatMap((_, fold) =>
+          Array.from({ length: runs }, (__, run): Part => ({ fold, run })),
         )
-      }
-      const reading = reporter.progress('reading scans')
-      for (const one of sets) await one.readAhead(reading)
-      reading.clear()
-      const parts = study.splits.flatMap((_, fold) => Array.from({ length: runs }, (__, run): Part => ({ fold, run })))
-      const progress = makeTrainingReport(terminal, reporter, parts.length * options.epochs)
-      const own = partsOf(parts, options.shard)
-      const books = sharedBooks(folderBooks(out, evaluation, seed), out, own, signal)
-      const where = ({ fold, run }: Part) => `fold ${fold + 1}/${study.splits.length} run ${run + 1}/${runs}`
-      const sparing = new Map<number, number>()
-      await crossValidate(gpu, {
-        ...plan,
-        description,
-        runs,
-        training: loop,
-        residual,
-        room,
-        signal,
-        books: {
-          ...books,
-          async isDone(part) {
-            const done = await books.isDone(part)
-            if (done) progress.skip(options.epochs)
-            return done
-          },
-          async finish(result) {
-            await books.finish(result)
-            const { fold, run, history, best } = result
-            progress.skip(options.epochs - history.length)
-            progress.event('network', { fold, run, epochs: history.length, best })
-            if (!reporter.json) reporter.note(`${where(result)} done: ${describeEpoch(best)} chosen`)
-          },
-        },
-        onEpoch: (part, entry) => progress.epoch(entry, where(part), { fold: part.fold, run: part.run }),
-        onNote(fold, note) {
-          // The same of many scans is one story: some of it will do.
-          const told = sparing.get(fold) ?? 0
-          sparing.set(fold, told + 1)
-          if (told < MOST_NOTES) reporter.note(`fold ${fold + 1}: ${note}`)
-          else if (told === MOST_NOTES) reporter.note(`fold ${fold + 1}: more notes of this kind are left out`)
-        },
-      }).finally(books.release)
-      progress.clear()
-      if (options.shard) return own
-      return aloneIn(out, signal, () =>
-        summary({ study, description, parts, evaluation, started, residual: residual?.covariates ?? [] }, options, gpu),
-      )
-    }),
+        const own = partsOf(parts, options.shard)
+        const books = sharedBooks(folderBooks(out, evaluation, seed), out, own, signal)
+        const where = ({ fold, run }: Part) => `fold ${fold + 1}/${study.splits.length} run ${run + 1}/${runs}`
+        const sparing = new Map<number, number>()
+        // A GPU that is lost costs what was done since the last checkpoint.
+        await session.run(async (gpu, kept) => {
+          const progress = makeTrainingReport(terminal, reporter, parts.length * options.epochs)
+          await crossValidate(gpu, {
+            ...plan,
+            description,
+            runs,
+            training: loop,
+            residual,
+            room,
+            signal,
+            books: {
+              ...books,
+              async isDone(part) {
+                const done = await books.isDone(part)
+                if (done) progress.skip(options.epochs)
+                return done
+              },
+              async finish(result) {
+                await books.finish(result)
+                kept()
+                const { fold, run, history, best } = result
+                progress.skip(options.epochs - history.length)
+                progress.event('network', { fold, run, epochs: history.length, best })
+                if (!reporter.json) reporter.note(`${where(result)} done: ${describeEpoch(best)} chosen`)
+              },
+            },
+            onEpoch: (part, entry) => progress.epoch(entry, where(part), { fold: part.fold, run: part.run }),
+            onNote(fold, note) {
+              // The same of many scans is one story: some of it will do.
+              const told = sparing.get(fold) ?? 0
+              sparing.set(fold, told + 1)
+              if (told < MOST_NOTES) reporter.note(`fold ${fold + 1}: ${note}`)
+              else if (told === MOST_NOTES) reporter.note(`fold ${fold + 1}: more notes of this kind are left out`)
+            },
+          }).finally(books.release)
+          progress.clear()
+        })
+        if (options.shard) return own
+        return aloneIn(out, signal, () =>
+          summary(
+            { study, description, parts, evaluation, started, residual: residual?.covariates ?? [] },
+            options,
+            session.gpu,
+          ),
+        )
+      }),
+    reporter,
   )
   if (!finished) {
     reporter.warn(`stopped; ${options.shard ? 'the same command goes on' : 'go on with --resume'} (${out})`)

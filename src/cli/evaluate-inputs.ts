@@ -1,6 +1,7 @@
 /** Predictions to evaluate: read from tables, or made by a network. */
 import { basename, dirname, resolve } from 'node:path'
 import type { Precision } from '../engine/precision.ts'
+import { onEach } from '../engine/session.ts'
 import { makePredictor } from '../explain/predict.ts'
 import type { Cohort } from '../io/cohort/cohort.ts'
 import { parseLabelMapping } from '../io/cohort/cohort-labels.ts'
@@ -11,7 +12,7 @@ import { type Contrast, contrastSamples } from '../model/evaluation/contrast.ts'
 import { softmaxOf } from '../model/evaluation/metrics.ts'
 import { classesDescribed, type Predictions, parsePredictions, predictionRow } from '../model/evaluation/predictions.ts'
 import type { CohortCommandOptions } from './cohort-options.ts'
-import { describeGpu, describeMemory, withGpu } from './gpu.ts'
+import { describeGpu, describeMemory, withSession } from './gpu.ts'
 import { type ImportCommandOptions, importOptions, openNetwork, withHint } from './network.ts'
 import { cohortForNetwork } from './scan-list.ts'
 import { forEachScan, tellAbout } from './scans.ts'
@@ -131,38 +132,37 @@ export async function predictCohorts(
   }))
   checkContrasts(empty, options.contrast ?? [], classOf)
   for (const note of [...loaded.notes, ...cohorts.flatMap(({ notes }) => notes)]) reporter.note(note)
-  return withGpu(async (gpu) => {
-    const predictor = await makePredictor(gpu, loaded.network, options)
-    try {
-      reporter.note(`${describeMemory(predictor.memory)} on ${gpu.name}`)
-      const sets: NamedPredictions[] = []
-      let failed = false
-      for (const { name, cohort, covariates } of cohorts) {
-        const bar = reporter.progress(name)
-        const scans = cohort.rows.map(({ scan }) => scan!)
-        const outcomes = await forEachScan(scans, reporter, async (scan, file, index) => {
-          const prediction = await withHint(loaded, scan, () => predictor.predict(scan, covariates(index)))
-          tellAbout(file, prediction, reporter)
-          bar.update(index + 1, scans.length)
-          // In float64, where a probability reaches 1 much later than in the network's float32.
-          return predictionRow(classes, { ...rowOf(cohort.rows[index]!), probabilities: softmaxOf(prediction.logits) })
-        })
-        bar.clear()
-        failed ||= outcomes.some((outcome) => 'error' in outcome)
-        const rows = outcomes.flatMap((outcome) => ('result' in outcome ? [outcome.result] : []))
-        sets.push({ name, predictions: { classes, rows } })
-      }
-      const about = {
-        network: { file: path, name: loaded.network.description.name },
-        tables: files.map(({ file }) => file),
-        precision: options.precision,
-        ...describeGpu(gpu),
-      }
-      return { sets, failed, about, classOf }
-    } finally {
-      predictor.destroy()
+  return withSession(async (session) => {
+    const predictorOn = onEach((gpu) => makePredictor(gpu, loaded.network, options))
+    const { memory } = await session.run(predictorOn)
+    reporter.note(`${describeMemory(memory)} on ${session.gpu.name}`)
+    const sets: NamedPredictions[] = []
+    let failed = false
+    for (const { name, cohort, covariates } of cohorts) {
+      const bar = reporter.progress(name)
+      const scans = cohort.rows.map(({ scan }) => scan!)
+      const outcomes = await forEachScan(scans, reporter, async (scan, file, index) => {
+        const prediction = await withHint(loaded, scan, () =>
+          session.run(async (gpu) => (await predictorOn(gpu)).predict(scan, covariates(index))),
+        )
+        tellAbout(file, prediction, reporter)
+        bar.update(index + 1, scans.length)
+        // In float64, where a probability reaches 1 much later than in the network's float32.
+        return predictionRow(classes, { ...rowOf(cohort.rows[index]!), probabilities: softmaxOf(prediction.logits) })
+      })
+      bar.clear()
+      failed ||= outcomes.some((outcome) => 'error' in outcome)
+      const rows = outcomes.flatMap((outcome) => ('result' in outcome ? [outcome.result] : []))
+      sets.push({ name, predictions: { classes, rows } })
     }
-  })
+    const about = {
+      network: { file: path, name: loaded.network.description.name },
+      tables: files.map(({ file }) => file),
+      precision: options.precision,
+      ...describeGpu(session.gpu),
+    }
+    return { sets, failed, about, classOf }
+  }, reporter)
 }
 
 type LabelledCohort = Awaited<ReturnType<typeof cohortForNetwork>>

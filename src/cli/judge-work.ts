@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { GpuError } from '../engine/errors.ts'
 import type { Gpu } from '../engine/gpu.ts'
+import { onEach, type Session } from '../engine/session.ts'
 import { randomMap, scanMap } from '../explain/judge/controls.ts'
 import { type Judge, type JudgedInput, openJudge, type Verdict } from '../explain/judge/judge.ts'
 import { type MeasureName, measures } from '../explain/judge/measures.ts'
@@ -44,7 +45,7 @@ export async function judgedMethods(text: string | undefined, loaded: LoadedNetw
 }
 
 export interface JudgeTask {
-  readonly gpu: Gpu
+  readonly session: Session
   readonly loaded: LoadedNetwork
   readonly target: number | undefined
   readonly scans: readonly JudgedScan[]
@@ -71,29 +72,28 @@ export function keyOfMap({ method, settings }: MethodChoice, { path, truth, cova
 export async function judgeAll(
   task: JudgeTask,
 ): Promise<{ judge: Pick<Judge, 'layers' | 'settings'>; failed: boolean }> {
-  const { gpu, loaded, scans, choices, options, reference, reporter } = task
+  const { session, loaded, scans, choices, options, reference, reporter } = task
   const { batch, memoryLimit, precision } = options
   const first = await firstThatLoads(task)
   const spacing = first?.spacing
-  const judge = await openJudge(gpu, loaded.network, {
-    ...judgeFlags(options),
-    reference,
-    batch,
-    memoryLimit,
-    precision,
-    spacing,
-  })
+  const settings = { ...judgeFlags(options), reference, batch, memoryLimit, precision, spacing }
+  const judgeOn = onEach((gpu) => openJudge(gpu, loaded.network, settings))
+  let judge = await session.run(judgeOn)
   const broken = new Set<MethodChoice>()
   let failed = false
   try {
-    reporter.note(`${describeMemory(judge.memory)} on ${gpu.name}`)
+    reporter.note(`${describeMemory(judge.memory)} on ${session.gpu.name}`)
     for (let from = 0; from < scans.length; from += CHUNK) {
       const chunk = await loadChunk(task, scans.slice(from, from + CHUNK))
       failed ||= chunk.failed
       for (const choice of choices) {
         if (broken.has(choice)) continue
         try {
-          await judgeChunk(task, judge, choice, chunk.inputs, `${choice.name} ${from + 1}-${from + chunk.inputs.size}`)
+          const label = `${choice.name} ${from + 1}-${from + chunk.inputs.size}`
+          await session.run(async (gpu) => {
+            judge = await judgeOn(gpu)
+            await judgeChunk(task, gpu, judge, choice, chunk.inputs, label)
+          })
         } catch (error) {
           if (!(error instanceof InputError)) throw error
           reporter.warn(`${choice.name}: ${error.message}`)
@@ -152,6 +152,7 @@ function lackingOf(records: JudgeRecords, choice: MethodChoice, scan: JudgedScan
 /** One method on the scans of a chunk, those together that lack the same measures. */
 async function judgeChunk(
   task: JudgeTask,
+  gpu: Gpu,
   judge: Judge,
   choice: MethodChoice,
   inputs: Inputs,
@@ -165,7 +166,7 @@ async function judgeChunk(
     groups.set(asked.join(), group)
     group.scans.push(scan)
   }
-  const { gpu, loaded, options, records, reporter } = task
+  const { loaded, options, records, reporter } = task
   const { batch, memoryLimit, precision, seed } = options
   const making = { batch, memoryLimit, precision, seed }
   const make = (network: Network) => choice.method.make(gpu, network, choice.settings, making)

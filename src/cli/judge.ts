@@ -9,7 +9,7 @@ import { readVolumeFile } from '../io/files.node.ts'
 import { formatTsv } from '../io/tsv.ts'
 import { applyRecipe } from '../model/recipe/recipe.ts'
 import { networkDigest } from './explain-keep.ts'
-import { describeGpu, withGpu } from './gpu.ts'
+import { describeGpu, withSession } from './gpu.ts'
 import { formatJson } from './json.ts'
 import { addJudgeOptions, type JudgeCommandOptions, judgeFlags, wantedMeasures } from './judge-options.ts'
 import { judgePage } from './judge-page.ts'
@@ -70,8 +70,8 @@ async function judge(path: string, paths: string[], options: JudgeCommandOptions
     precision: options.precision,
   })
   const asked = new Set(choices.flatMap((choice) => scans.map((scan) => keyOfMap(choice, scan))))
-  return withGpu(async (gpu) => {
-    const task = { gpu, loaded, target, scans, choices, wanted, options, reference, records, reporter }
+  return withSession(async (session) => {
+    const task = { session, loaded, target, scans, choices, wanted, options, reference, records, reporter }
     const { judge, failed } = await judgeAll(task)
     const all = records.all().filter(({ key }) => asked.has(key))
     const summaries = summarise(
@@ -87,13 +87,13 @@ async function judge(path: string, paths: string[], options: JudgeCommandOptions
     const failing = failingReset(summaries)
     if (failing !== undefined) reporter.print(failing)
     const title = `${network.description.name}, ${new Set(all.map(({ scan }) => scan)).size} scans`
-    const about = { network: path, settings: judge.settings, layers: judge.layers, ...describeGpu(gpu) }
+    const about = { network: path, settings: judge.settings, layers: judge.layers, ...describeGpu(session.gpu) }
     const files = await outputFiles(options.out, title, all, summaries, about)
     await writeTogether(files)
     reporter.note(`wrote ${files.length} files to ${options.out}`)
     reporter.document({ ...about, methods: summaries, scans: all })
     return failed || all.length === 0 ? 1 : 0
-  })
+  }, reporter)
 }
 
 /** The mean image of --fill mean. */

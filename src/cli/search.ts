@@ -20,7 +20,7 @@ import { searchFolder } from '../model/search/trial-files.node.ts'
 import { holdOut } from '../model/training/splits.ts'
 import type { Metric } from '../model/training/train-progress.ts'
 import { addCohortOptions } from './cohort-options.ts'
-import { describeGpu, withGpu } from './gpu.ts'
+import { describeGpu, withSession } from './gpu.ts'
 import { formatJson } from './json.ts'
 import { integerOption, numberOption } from './options.ts'
 import { requireWritable } from './outputs.ts'
@@ -145,35 +145,48 @@ async function searchCommand(
   const identity = { seed, space, training: settingsOf(loop), limits, ...about }
   const store = await searchFolder(out, identity, options.resume ?? false)
   for (const note of report.notes) reporter.note(note)
-  const result = await withGpu((gpu) =>
-    stoppable(reporter, async (signal) => {
-      const opened = openSets([{ name: 'search', cohort }], recipe, inputShape, options.cache, reporter.warn)
-      const set = opened.sets[0]!
-      const reading = reporter.progress('reading scans')
-      await set.readAhead(reading)
-      reading.clear()
-      const fitted = residual && (await fitOnControls(set, split.train, inputShape, residual))
-      for (const note of fitted?.notes ?? []) reporter.note(note)
-      const load =
-        fitted &&
-        keepLoaded(residualLoad(set, fitted.model, residual!.covariates), 4 * product(inputShape), opened.room)
-      const progress = makeTrainingReport(terminal, reporter, epochs * trials)
-      const found = await search(gpu, samplesOf(set, split.train, classes, { load }), {
-        ...{ space, trials, seed, metric, store, limits },
-        network: { inputShape, recipe, classes },
-        complete: fitted && ((network) => withResidualModel(network, fitted.model)),
-        training: { ...loop, signal },
-        validation: samplesOf(set, split.validation, classes, { load }),
-        onEpoch: (entry, trial) => progress.epoch(entry, `trial ${trial}`, { trial }),
-        onTrial(outcome) {
-          progress.skip(epochs - (outcome.epochs ?? 0))
-          progress.event('trial', { ...outcome })
-          reporter.note(describeTrial(outcome))
-        },
-      })
-      progress.clear()
-      return { ...found, ...describeGpu(gpu) }
-    }),
+  const result = await withSession(
+    (session) =>
+      stoppable(reporter, async (signal) => {
+        const opened = openSets([{ name: 'search', cohort }], recipe, inputShape, options.cache, reporter.warn)
+        const set = opened.sets[0]!
+        const reading = reporter.progress('reading scans')
+        await set.readAhead(reading)
+        reading.clear()
+        const fitted = residual && (await fitOnControls(set, split.train, inputShape, residual))
+        for (const note of fitted?.notes ?? []) reporter.note(note)
+        const load =
+          fitted &&
+          keepLoaded(residualLoad(set, fitted.model, residual!.covariates), 4 * product(inputShape), opened.room)
+        // A GPU that is lost costs what was done since the last checkpoint.
+        const found = await session.run(async (gpu, kept) => {
+          const progress = makeTrainingReport(terminal, reporter, epochs * trials)
+          const ended = await search(gpu, samplesOf(set, split.train, classes, { load }), {
+            ...{ space, trials, seed, metric, limits },
+            network: { inputShape, recipe, classes },
+            complete: fitted && ((network) => withResidualModel(network, fitted.model)),
+            training: { ...loop, signal },
+            validation: samplesOf(set, split.validation, classes, { load }),
+            store: {
+              ...store,
+              async finish(outcome, trained) {
+                await store.finish(outcome, trained)
+                kept()
+              },
+            },
+            onEpoch: (entry, trial) => progress.epoch(entry, `trial ${trial}`, { trial }),
+            onTrial(outcome) {
+              progress.skip(epochs - (outcome.epochs ?? 0))
+              progress.event('trial', { ...outcome })
+              reporter.note(describeTrial(outcome))
+            },
+          })
+          progress.clear()
+          return ended
+        })
+        return { ...found, ...describeGpu(session.gpu) }
+      }),
+    reporter,
   )
   if (!result) {
     reporter.warn(`stopped; go on with --resume (${out})`)

@@ -36,6 +36,8 @@ export interface Parts {
   find(name: PartName): Promise<Part | undefined>
   /** The part, made where it is not there. @param work see PartTime */
   ensure(name: PartName, work: number, make: () => Promise<Part>): Promise<Part>
+  /** The same parts, with a call whenever one more is there. */
+  telling(onMade: () => void): Parts
   /** Of parts that were made before, on whatever machine. */
   times(): Promise<PartTime[]>
 }
@@ -64,7 +66,7 @@ export async function openParts(folder: string): Promise<Parts> {
       throw error
     }
   }
-  return {
+  const parts: Parts = {
     find,
     has: async (name) => (await find(name)) !== undefined,
     async ensure(name, work, make) {
@@ -80,8 +82,18 @@ export async function openParts(folder: string): Promise<Parts> {
       // As it is after a round through the file, so that a study that goes on has the same numbers.
       return (await find(name))!
     },
+    telling: (onMade) => ({
+      ...parts,
+      ensure: (name, work, make) =>
+        parts.ensure(name, work, async () => {
+          const part = await make()
+          onMade()
+          return part
+        }),
+    }),
     times: () => readTimes(folder),
   }
+  return parts
 }
 
 /** Times are for estimates, beside the results: they differ from one time to the next. */

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Gpu } from '../engine/gpu.ts'
+import { onEach, type Session } from '../engine/session.ts'
 import { type PreparedScan, prepareScan, tensorSpacing } from '../explain/explain.ts'
 import type { MethodInput } from '../explain/method.ts'
 import { atlasOcclusion } from '../explain/perturb/atlas-occlusion.ts'
@@ -62,12 +63,13 @@ const KEEP_AFTER_MS = 15_000
  * Makes the maps that are missing. A scan that will not do is told in one line and left out.
  * @returns whether any was
  */
-export async function runMethod(gpu: Gpu, task: RelevanceTask, work: MethodWork): Promise<boolean> {
+export async function runMethod(session: Session, task: RelevanceTask, work: MethodWork): Promise<boolean> {
   const { scans, reporter, options } = task
   const { method, todo } = work
   if (todo.length === 0) return false
-  const worker = await openRelevanceWorker(gpu, task, method, todo.length)
-  work.state = { ...work.state, adapter: gpu.name }
+  const workerOn = onEach((gpu) => openRelevanceWorker(gpu, task, method, todo.length))
+  let worker = await session.run(workerOn)
+  work.state = { ...work.state, adapter: session.gpu.name }
   let failed = false
   let kept = performance.now()
   const bar = reporter.progress(method.choice.name)
@@ -76,9 +78,12 @@ export async function runMethod(gpu: Gpu, task: RelevanceTask, work: MethodWork)
     const size = Math.max(worker.batch, 4)
     for (let from = 0; from < todo.length; from += size) {
       const indices = todo.slice(from, from + size)
-      for (const one of await explainChunk(gpu, task, work, worker, indices, (share) =>
-        bar.update(from + share * indices.length, todo.length),
-      )) {
+      const onProgress = (share: number) => bar.update(from + share * indices.length, todo.length)
+      const outcomes = await session.run(async (gpu) => {
+        worker = await workerOn(gpu)
+        return explainChunk(gpu, task, work, worker, indices, onProgress)
+      })
+      for (const one of outcomes) {
         if ('error' in one) {
           const { path } = scans[one.index]!
           reporter.warn(one.error.startsWith(path) ? one.error : `${path}: ${method.choice.name}: ${one.error}`)

@@ -6,7 +6,7 @@ import { chooseRegions } from '../explain/study/relevance-regions.ts'
 import { atlasOnGrid } from '../io/atlas/atlas.ts'
 import { readVolumeFile } from '../io/files.node.ts'
 import { openMethods } from './explain-options.ts'
-import { versions, withGpu } from './gpu.ts'
+import { versions, withGpu, withSession } from './gpu.ts'
 import { classIndex, importOptions, openNetwork } from './network.ts'
 import { requireWritable, writeTogether } from './outputs.ts'
 import { openStudyAtlas } from './study-options.ts'
@@ -61,9 +61,9 @@ async function relevance(table: string, options: RelevanceOptions, reporter: Rep
   }
   let failed = false
   if (busy) {
-    await withGpu(async (gpu) => {
-      for (const one of work) failed = (await runMethod(gpu, task, one)) || failed
-    })
+    await withSession(async (session) => {
+      for (const one of work) failed = (await runMethod(session, task, one)) || failed
+    }, reporter)
   }
   const made = work.filter(({ state }) => state.scans.length > 0)
   if (made.length === 0) return 1

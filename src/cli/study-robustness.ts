@@ -11,7 +11,7 @@ import { writeFileAtomic } from '../io/files.node.ts'
 import { writeVolume } from '../io/nifti.ts'
 import { formatMean } from '../io/report/report-parts.ts'
 import type { Volume } from '../io/volume.ts'
-import { describeGpu, withGpu } from './gpu.ts'
+import { describeGpu, withSession } from './gpu.ts'
 import { formatJson } from './json.ts'
 import { requireWritable } from './outputs.ts'
 import { cohortForNetwork } from './scan-list.ts'
@@ -69,19 +69,19 @@ async function robustness(table: string, options: RobustnessOptions, reporter: R
   const truth = await meanTruth(cohort, rows, scans.grid, options.truth)
   const parts = await openParts(options.out)
   const task: RobustnessTask = { folder, scans, atlas, patients, target, options, parts, reporter }
-  return withGpu(async (gpu) => {
+  return withSession(async (session) => {
     if (options.dryRun) {
-      const plan = await planRobustness(gpu, task)
+      const plan = await session.run((gpu) => planRobustness(gpu, task))
       for (const line of formatTable(planRows(plan), [1, 2, 3])) reporter.print(line)
-      reporter.print(`${planSentence(plan)} (${gpu.name})`)
-      reporter.document({ ...plan, ...describeGpu(gpu) })
+      reporter.print(`${planSentence(plan)} (${session.gpu.name})`)
+      reporter.document({ ...plan, ...describeGpu(session.gpu) })
       return 0
     }
-    const work = await robustnessWork(gpu, task)
-    const document = await writeResults(gpu, task, work, truth, { table, cohort })
+    const work = await session.run((gpu, kept) => robustnessWork(gpu, { ...task, parts: parts.telling(kept) }))
+    const document = await writeResults(session.gpu, task, work, truth, { table, cohort })
     reporter.document(document)
     return 0
-  })
+  }, reporter)
 }
 
 /** @throws InputError for a class that there is not */

@@ -13,9 +13,10 @@ export interface Session {
   /**
    * Runs a piece of work; when the GPU is lost meanwhile, opens it again and runs the piece from its beginning, a few times.
    * Pieces may overlap. What was made on one GPU is of no use on the next: see `onEach`.
+   * @param work calls `kept` when all it has done so far will not have to be done again; losses before that are forgotten
    * @throws GpuError 'lost' when the GPU was lost each time, 'unavailable' when it did not come back; or what `work` throws
    */
-  run<T>(work: (gpu: Gpu) => Promise<T>): Promise<T>
+  run<T>(work: (gpu: Gpu, kept: () => void) => Promise<T>): Promise<T>
   /** Frees everything on the GPU by opening it anew. */
   reopen(): Promise<void>
   close(): void
@@ -80,10 +81,14 @@ export async function openSession(open: () => Promise<Gpu>, options: SessionOpti
       return losses
     },
     async run(work) {
-      for (let times = 0; ; ) {
+      let times = 0
+      const kept = () => {
+        times = 0
+      }
+      for (;;) {
         const gpu = await next
         try {
-          const result = await work(gpu)
+          const result = await work(gpu, kept)
           // What was computed while it went away is not to be trusted.
           if (!isLost(gpu)) return result
         } catch (error) {
