@@ -61,14 +61,18 @@ export function heatMap(options: HeatMapOptions): string {
     throw new InputError(`${width} x ${height} pixels have no room for this heat map`)
   const x = scaleBand<number>([...columns.keys()], [left, left + plotWidth])
   const y = scaleBand<number>([...rows.keys()], [top, top + plotHeight])
-  const size = Math.min(13, 0.5 * y.bandwidth(), (0.86 * x.bandwidth()) / (widest(values, number) || 1))
+  const sizeOf = (written: (value: number) => string) =>
+    Math.min(13, 0.5 * y.bandwidth(), (0.78 * x.bandwidth()) / (widest(values, written) || 1))
+  // Where there is little room, .92 instead of 0.92: neighbours must not run into each other.
+  const inCell = sizeOf(number) < 10 ? (value: number) => number(value).replace(/^([-\u2212]?)0\./, '$1.') : number
+  const size = sizeOf(inCell)
   const quiet = { 'font-size': SMALL, fill: QUIET }
   const cells = values.flatMap((row, i) =>
     row.map((value, j) => {
       const shown = value !== undefined && Number.isFinite(value)
       const fill = shown ? colour(value) : '#f1f1f1'
       const box = { x: x(j)!, y: y(i)!, width: x.bandwidth(), height: y.bandwidth(), fill, stroke: '#ffffff' }
-      const text = shown && size >= 7 ? number(value) : ''
+      const text = shown && size >= 7 ? inCell(value) : ''
       const at = [x(j)! + x.bandwidth() / 2, y(i)! + y.bandwidth() / 2 + 0.36 * size] as const
       const style = { 'text-anchor': 'middle', 'font-size': size, fill: inkOn(fill) }
       return tag('rect', box) + (text === '' ? '' : words(text, ...at, style))
