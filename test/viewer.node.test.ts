@@ -143,6 +143,21 @@ it('moves through slices: sliders, keys, a click, the wheel; a bar goes to its r
   assert.is(await user.fact('region'), region)
   await page.waitForFunction(() => [...document.querySelectorAll('.outline')].some((path) => path.getAttribute('d')))
   assert.match(await user.fact('cluster'), /voxels, .* mm³, mean .*, peak/)
+  // Outlines lie where they would be if they were drawn anew, also when the page has another size.
+  const places = async () => {
+    await page.waitForTimeout(300)
+    return page.locator('.outline').evaluateAll((paths) => paths.map((path) => path.getAttribute('transform')))
+  }
+  const whole = page.viewportSize()!
+  const wide = await places()
+  await page.setViewportSize({ width: 1100, height: 800 })
+  const narrow = await places()
+  assert.is.not(`${narrow}`, `${wide}`)
+  await page.getByLabel('Region outline').uncheck()
+  await page.getByLabel('Region outline').check()
+  assert.equal(await places(), narrow)
+  await page.setViewportSize(whole)
+  assert.equal(await places(), wide)
   const times = await page
     .getByLabel('Axial slice')
     .first()

@@ -192,7 +192,7 @@ export async function createPane(store: PageStore, session: Session, index: 0 | 
   store.watch(
     ({ outline, regions, crosshair }) => [outline, regions, crosshair],
     () => {
-      drawOutlines()
+      view.draw()
       const { regions } = store.get()
       const here = scan && regions ? voxelAt(scan.volume, store.get().crosshair) : undefined
       chart.mark(here === undefined ? undefined : regions!.names[regions!.labels[here]! - 1])

@@ -35,6 +35,8 @@ export interface View {
   values(data: Float32Array): void
   paint(paint: Paint): void
   place(mm: Point): void
+  /** Asks for a drawing; who draws over the canvas is told when it is there. */
+  draw(): void
   /** The planes' places have changed. @param tiles rectangles in CSS pixels of the canvas */
   layout(
     tiles: readonly { plane: PlaneName | 'render'; left: number; top: number; width: number; height: number }[],
@@ -53,9 +55,14 @@ const readImage = NVImage.new.bind(NVImage) as unknown as (
   colours: string,
 ) => Promise<NVImage>
 
+const CROSSHAIR_MM = 0.7
 const CROSSHAIR = [0.35, 0.75, 0.95, 0.8]
 
-/** @param onPlace where the visitor put the crosshair. @throws Error where there is no WebGL 2 */
+/**
+ * @param onPlace where the visitor put the crosshair
+ * @param onDraw called after each drawing; only then does `transform` tell where slices are
+ * @throws Error where there is no WebGL 2
+ */
 export async function createView(
   canvas: HTMLCanvasElement,
   onPlace: (mm: Point) => void,
@@ -64,7 +71,7 @@ export async function createView(
   const nv = new Niivue({
     backColor: [0, 0, 0, 1],
     crosshairColor: CROSSHAIR,
-    crosshairWidth: 0.7,
+    crosshairWidth: CROSSHAIR_MM,
     crosshairWidthUnit: 'mm',
     crosshairGap: 6,
     fontColor: [0.85, 0.87, 0.9, 1],
@@ -92,6 +99,8 @@ export async function createView(
   let front: NVImage | undefined
   let grid: string | undefined
   let extent: (readonly [number, number])[] | undefined
+  /** Of the narrowest plane, in CSS pixels. */
+  let narrowest = 300
   let last: Paint = { threshold: 0, max: 1, opacity: 1, signed: false }
 
   nv.onLocationChange = (location) => {
@@ -137,8 +146,16 @@ export async function createView(
     nv.refreshLayers(front, 1)
   }
 
+  /** A line narrower than a pixel vanishes in places. */
+  function widenCrosshair(): void {
+    if (!extent) return
+    const longest = Math.max(...extent.map(([low, high]) => high - low))
+    nv.setCrosshairWidth(Math.max(CROSSHAIR_MM, (1.3 * longest) / narrowest))
+  }
+
   return {
     canvas,
+    draw,
     async background(volume) {
       const own = ++turn
       const made = await image(volume, 'scan')
@@ -152,7 +169,7 @@ export async function createView(
       back = made
       nv.addVolume(made)
       extent = worldExtent(volume)
-      draw()
+      widenCrosshair()
     },
     async overlay(volume) {
       const own = turn
@@ -198,8 +215,10 @@ export async function createView(
           sliceType: plane === 'render' ? SLICE_TYPE.RENDER : SLICE[plane],
           position: [tile.left / width, tile.top / height, tile.width / width, tile.height / height],
         }))
+      const planes = tiles.filter(({ plane }) => plane !== 'render')
+      narrowest = Math.max(1, Math.min(...planes.flatMap((tile) => [tile.width, tile.height])))
+      widenCrosshair()
       nv.resizeListener()
-      onDraw()
     },
     radiological(on) {
       nv.opts.isRadiologicalConvention = on
