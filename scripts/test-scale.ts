@@ -1,6 +1,6 @@
 /**
  * `npm run test:scale`: thousands of small scans in one process of voxplain explain. Prints resident memory, the heap, GPU
- * buffers and scans/s as it goes, and ends with 1 when any of them is not flat after the first 100 scans. Then the same
+ * buffers and scans/s as it goes, and ends with 1 when any of them is not flat after the first 50 scans. Then the same
  * with damaged scans among them, which must be told of in the end, with exit code 1 and all others done.
  *
  * Options: --scans COUNT (default 2000), --damaged SHARE (0.01), --method NAMES (saliency), --conv (a small convolutional
@@ -29,7 +29,7 @@ const count = Number(flags.scans)
 const every = Math.round(1 / Number(flags.damaged))
 if (!(count >= 16)) throw new Error('--scans takes a count of 16 or more')
 /** Scans after which everything has to be flat. */
-const settled = Math.min(100, count >> 2)
+const settled = Math.min(50, count >> 2)
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
