@@ -178,9 +178,16 @@ function works(): TrainWork[] {
   ]
 }
 
+/** Each part in a section of its own, so that one can be measured again without the other. */
 function save(): string {
-  const content = { peers: Object.fromEntries(peers), epochs, steps, notMeasured: missing }
-  return saveSection(gpu, options.out, 'train', content)
+  const sections = {
+    epoch: { epochs },
+    step: { peers: Object.fromEntries(peers), steps, notMeasured: missing },
+  }
+  const paths = Object.entries(sections)
+    .filter(([part]) => options.parts.includes(part))
+    .map(([part, content]) => saveSection(gpu, options.out, `train-${part}`, content))
+  return paths[0]!
 }
 
 function print(): void {
