@@ -165,49 +165,27 @@ async function runMethod(
   return todo.map((one, k) => ({ ...one, made: made[k]! }))
 }
 
-/** Writes maps, and tells of them and of failures in their order. While the files of one are compressed, the next is drawn. */
+/** Writes maps one after the other; what fails is told. */
 async function writeAll(
   task: Task,
   made: readonly MadeMap[],
   fail: (index: number, error: string) => void,
 ): Promise<void> {
-  const end = ({ scan, job, written }: Ended) => {
-    if (written instanceof InputError) {
-      fail(scan.index, written.message)
-      task.division?.failed(scan.index, written)
-      job.outcome = { error: written.message }
-      return
+  for (const { scan, job, made: one } of made) {
+    try {
+      if (one instanceof InputError) throw one
+      job.outcome = { result: await writeOne(task, scan, job, one) }
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error
+      fail(scan.index, error.message)
+      task.division?.failed(scan.index, error)
+      job.outcome = { error: error.message }
     }
-    task.reporter.print(written.line)
-    for (const line of written.conservation) task.reporter.print(`  ${line}`)
-    job.outcome = { result: { files: written.files, report: written.report } }
-  }
-  let before: Promise<Ended> | undefined
-  for (const one of made) {
-    const next = endOf(task, one)
-    // Whatever it is, it is thrown in its turn.
-    next.catch(() => undefined)
-    if (before) end(await before)
-    before = next
-  }
-  if (before) end(await before)
-}
-
-type Ended = MadeMap & { readonly written: WrittenMap | InputError }
-type WrittenMap = Written & { readonly line: string; readonly conservation: readonly string[] }
-
-async function endOf(task: Task, one: MadeMap): Promise<Ended> {
-  if (one.made instanceof InputError) return { ...one, written: one.made }
-  try {
-    return { ...one, written: await writeOne(task, one.scan, one.job, one.made) }
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error
-    return { ...one, written: error }
   }
 }
 
-async function writeOne(task: Task, scan: LoadedScan, job: Job, made: Made): Promise<WrittenMap> {
-  const { about, methods, scans } = task
+async function writeOne(task: Task, scan: LoadedScan, job: Job, made: Made): Promise<Written> {
+  const { about, methods, scans, reporter } = task
   const { path, covariates } = scans[scan.index]!
   const { attribution, change, summary, details } = made
   const { recipe } = about.loaded.network.description
@@ -230,7 +208,9 @@ async function writeOne(task: Task, scan: LoadedScan, job: Job, made: Made): Pro
     },
     about,
   )
-  return { ...written, conservation: conservationTable(attribution) }
+  reporter.print(written.line)
+  for (const line of conservationTable(attribution)) reporter.print(`  ${line}`)
+  return { files: written.files, report: written.report }
 }
 
 /** How much relevance arrives at every layer, where the method says so (facts sum:<layer>), as a share of what it begins with. */
