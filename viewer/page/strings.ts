@@ -14,7 +14,7 @@ const en = {
   gpuReady: 'Computes on {name}',
   gpuNone: 'No WebGPU: maps made before can be looked at, but nothing can be computed.',
   gpuNoneHelp:
-    'Computing needs WebGPU: Chrome or Edge 113 and newer, Safari 26 and newer, Firefox 141 and newer (Windows; macOS from 145). Maps made before can be looked at in this one, too.',
+    'Computing needs WebGPU: Chrome or Edge 123 and newer, Safari 26 and newer, Firefox 141 and newer (Windows; macOS from 145). Maps made before can be looked at in this one, too.',
   gpuLost: 'The GPU was lost (a driver reset, or the computer slept). It was opened again and the work repeated.',
   gpuGone: 'The GPU was lost and could not be opened again. Close what else uses it and load this page again.',
   webglNone:
@@ -140,7 +140,7 @@ const de: Record<Key, string> = {
   gpuReady: 'Rechnet auf {name}',
   gpuNone: 'Kein WebGPU: fertige Karten lassen sich ansehen, aber nichts berechnen.',
   gpuNoneHelp:
-    'Zum Rechnen braucht es WebGPU: Chrome oder Edge ab 113, Safari ab 26, Firefox ab 141 (Windows; macOS ab 145). Fertige Karten zeigt auch dieser hier.',
+    'Zum Rechnen braucht es WebGPU: Chrome oder Edge ab 123, Safari ab 26, Firefox ab 141 (Windows; macOS ab 145). Fertige Karten zeigt auch dieser hier.',
   gpuLost:
     'Die GPU ging verloren (Treiber neu gestartet, oder der Rechner schlief). Sie wurde neu geöffnet, die Arbeit wiederholt.',
   gpuGone:
