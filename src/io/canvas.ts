@@ -30,6 +30,16 @@ export function setPixel(picture: Picture, x: number, y: number, [red, green, bl
   picture.rgba[at + 3] = 255
 }
 
+/** Sets one pixel to a grey level; outside the picture nothing happens. */
+export function setGrey(picture: Picture, x: number, y: number, level: number): void {
+  if (x < 0 || y < 0 || x >= picture.width || y >= picture.height) return
+  const at = 4 * (x + picture.width * y)
+  picture.rgba[at] = level
+  picture.rgba[at + 1] = level
+  picture.rgba[at + 2] = level
+  picture.rgba[at + 3] = 255
+}
+
 export function fillBox(
   picture: Picture,
   left: number,
@@ -38,9 +48,13 @@ export function fillBox(
   height: number,
   colour: Colour,
 ): void {
-  for (let y = top; y < top + height; y++) {
-    for (let x = left; x < left + width; x++) setPixel(picture, x, y, colour)
-  }
+  const [from, to] = [Math.max(0, left), Math.min(picture.width, left + width)]
+  const [first, last] = [Math.max(0, top), Math.min(picture.height, top + height)]
+  if (from >= to || first >= last) return
+  for (let x = from; x < to; x++) setPixel(picture, x, first, colour)
+  // The other rows are copies: a background is a million pixels.
+  const at = (x: number, y: number) => 4 * (x + picture.width * y)
+  for (let y = first + 1; y < last; y++) picture.rgba.copyWithin(at(from, y), at(from, first), at(to, first))
 }
 
 /** Width in pixels of a line of text, without the space after its last character. */

@@ -2,8 +2,8 @@
  * One slice of a montage: grey scan, overlay in colour, correct proportions.
  */
 
-import { type Colour, type Picture, setPixel } from './canvas.ts'
-import { type OverlayScale, overlayColour } from './montage-overlay.ts'
+import { type Picture, setGrey, setPixel } from './canvas.ts'
+import { type OverlayScale, overlayColour, overlayOpacity } from './montage-overlay.ts'
 import type { Volume } from './volume.ts'
 
 export interface Plane {
@@ -65,9 +65,13 @@ export function drawPanel(picture: Picture, panel: Panel, { scan, map, grey, sca
       const at = base + i * stepAcross + j * stepUp
       const [a, b] = [nextAcross * stepAcross, nextUp * stepUp]
       const shade = Math.round(Math.min(255, Math.max(0, (bilinear(scan.data, at, a, b, u, v) - grey[0]) * level)))
-      const colour: Colour =
-        map && scale ? overlayColour(bilinear(map.data, at, a, b, u, v), shade, scale) : [shade, shade, shade]
-      setPixel(picture, left + x, top + y, colour)
+      const value = map && scale ? bilinear(map.data, at, a, b, u, v) : 0
+      if (scale && overlayOpacity(value, scale) > 0) {
+        setPixel(picture, left + x, top + y, overlayColour(value, shade, scale))
+      } else {
+        // Most pixels; a list of three equal numbers for each of them would cost more than all the rest.
+        setGrey(picture, left + x, top + y, shade)
+      }
     }
   }
 }
