@@ -2,7 +2,7 @@
  * One slice of a montage: grey scan, overlay in colour, correct proportions.
  */
 
-import { type Picture, setGrey, setPixel } from './canvas.ts'
+import { type Picture, setLevels, setPixel } from './canvas.ts'
 import { type OverlayScale, overlayColour, overlayOpacity } from './montage-overlay.ts'
 import type { Volume } from './volume.ts'
 
@@ -69,8 +69,7 @@ export function drawPanel(picture: Picture, panel: Panel, { scan, map, grey, sca
       if (scale && overlayOpacity(value, scale) > 0) {
         setPixel(picture, left + x, top + y, overlayColour(value, shade, scale))
       } else {
-        // Most pixels; a list of three equal numbers for each of them would cost more than all the rest.
-        setGrey(picture, left + x, top + y, shade)
+        setLevels(picture, left + x, top + y, shade, shade, shade)
       }
     }
   }
