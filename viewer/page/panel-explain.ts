@@ -4,6 +4,7 @@ import { el, field, setOptions } from './dom.ts'
 import { methodTitle } from './method-titles.ts'
 import { progress } from './progress.ts'
 import type { Session } from './session.ts'
+import { settingHint } from './setting-hints.ts'
 import type { PageStore } from './state.ts'
 import { say } from './strings.ts'
 
@@ -110,8 +111,7 @@ function settingField(method: MethodFacts, setting: SettingFacts, given: Map<str
   }
   control.name = key
   control.addEventListener('input', () => given.set(key, control.value.trim()))
-  // The words are in the list already.
-  const about = words.length > 1 ? setting.text.split(':')[0]! : setting.text
-  const hint = el('span', { class: 'quiet', attributes: { lang: 'en' } }, about)
+  const { text: about, lang } = settingHint(setting)
+  const hint = el('span', { class: 'quiet', attributes: { lang } }, about)
   return el('label', { class: 'setting' }, el('span', { class: 'name' }, setting.name), control, hint)
 }

@@ -17,7 +17,7 @@ export function noiseSettings(noise: number): Settings<NoiseSettings> {
     noise: { default: noise, text: 'standard deviation of the noise, in `unit`', read: numberWithin(0) },
     unit: {
       default: 'range',
-      text: 'range: noise is a share of what lies between the smallest and the largest value of the scan; absolute: it is not',
+      text: 'unit of the noise: range (what lies between the smallest and the largest value of the scan) or absolute',
       read: oneOf('range', 'absolute'),
     },
   }
