@@ -18,15 +18,16 @@ test('an epoch from files, and the step beside TensorFlow.js; a Python that is n
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, env, encoding: 'utf8' })
   assert.is(status, 0, stderr)
   const [file] = readdirSync(folder)
-  const { train } = JSON.parse(readFileSync(join(folder, file!), 'utf8'))
-  const [epoch] = train.epochs
+  const found = JSON.parse(readFileSync(join(folder, file!), 'utf8'))
+  const [epoch] = found['train-epoch'].epochs
   assert.ok(epoch.scansPerSecond > 0 && epoch.waited >= 0 && epoch.waited < 1 && epoch.scans === 4)
-  assert.is(train.steps.length, 1)
-  const [step] = train.steps
+  const { steps, notMeasured } = found['train-step']
+  assert.is(steps.length, 1)
+  const [step] = steps
   assert.match(step.peer, /tensorflow.js/)
   assert.ok(step.difference < 2e-3 && step.ratio > 0 && step.cpuRatio > 0)
   assert.equal(
-    train.notMeasured.map(({ peer }: { peer: string }) => peer),
+    notMeasured.map(({ peer }: { peer: string }) => peer),
     ['torch'],
   )
   assert.match(stdout, /\| small_cnn @9x10x8, batch 2 \| tensorflow.js webgpu \|/)
