@@ -147,8 +147,11 @@ export function createSession(store: PageStore, workers: { engine: Worker; analy
   }
 
   function refuse(detail: string, resampling: boolean): void {
-    const grid = store.get().facts?.grid
-    if (!grid) {
+    const { facts, scan } = store.get()
+    const grid = facts?.grid
+    // A scan that lies as it should lacks something else.
+    const placed = scan && grid?.affine && sameGrid(scan.volume, { ...grid, affine: grid.affine })
+    if (!grid || placed) {
       addMessage(store, { kind: 'error', key: 'misfit', values: { name: subjectOf(store.get().subject).name }, detail })
       return
     }

@@ -1,5 +1,6 @@
 /** What the page needs to know about a network. */
 import { classCount, layerShapes, type Network } from '../../src/model/description.ts'
+import type { Recipe } from '../../src/model/recipe/recipe-read.ts'
 import type { ResidualCovariate } from '../../src/model/recipe/residual.ts'
 
 export interface NetworkFacts {
@@ -11,7 +12,7 @@ export interface NetworkFacts {
   readonly parameters: number
   readonly recipe: string
   /** Of the scans it takes, where the recipe says so. */
-  readonly grid?: { readonly shape: readonly number[]; readonly affine?: readonly number[] }
+  readonly grid?: Recipe['grid']
   /** What it asks about a person, where it takes residuals. */
   readonly covariates: readonly ResidualCovariate[]
   /** Whether it does with the mean for those that are missing. */
