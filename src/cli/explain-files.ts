@@ -5,9 +5,8 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { MethodChoice } from '../explain/methods.ts'
 import type { PostprocessOptions } from '../explain/postprocess/postprocess.ts'
-import { montage } from '../io/montage.ts'
+import { montagePng } from '../io/montage-apart.node.ts'
 import { type NiftiVolume, writeVolume } from '../io/nifti.ts'
-import { encodePngApart } from '../io/png.node.ts'
 import type { ScanCovariates } from '../model/recipe/residual.ts'
 import { MAP_ENDINGS } from './explain-keep.ts'
 import { polish } from './explain-polish.ts'
@@ -60,8 +59,8 @@ export interface Written {
 }
 
 /**
- * Writes the three files, each as a whole, the record last: where there is one, the others are there too. Volume and
- * picture are compressed on other threads, so that this one can keep the GPU busy meanwhile.
+ * Writes the three files, each as a whole, the record last: where there is one, the others are there too. The volume
+ * is compressed and the picture drawn on other threads, so that this one can keep the GPU busy meanwhile.
  * @returns what was written, and a line about it
  */
 export async function writeMap(made: MapToWrite, about: About): Promise<Written & { readonly line: string }> {
@@ -91,15 +90,14 @@ export async function writeMap(made: MapToWrite, about: About): Promise<Written 
   const { part = 'both' } = made.polish ?? {}
   const signed = method.signed && part === 'both'
   const label = signed ? `for (+) or against (-) ${name}` : `${part === 'negative' ? 'against' : 'for'} ${name}`
-  const picture = montage(made.background, map, {
-    title: `${who}: ${isMask ? '' : `${method.title}, `}${change}`,
-    label: isMask ? `relevance ${label} (1 - mask)` : label,
-    signed,
-    ...(isMask && !made.polish && { max: 1 }),
-  })
   const [volume, image] = await Promise.all([
     promisify(gzip)(writeVolume(map, { description: `voxplain ${method.name} ${name}` })),
-    encodePngApart(picture),
+    montagePng(made.background, map, {
+      title: `${who}: ${isMask ? '' : `${method.title}, `}${change}`,
+      label: isMask ? `relevance ${label} (1 - mask)` : label,
+      signed,
+      ...(isMask && !made.polish && { max: 1 }),
+    }),
   ])
   const bytes = [volume, image, formatJson(about.describe?.(report, made) ?? report)]
   const files = MAP_ENDINGS.map((ending, n) => ({ path: stem + ending, bytes: bytes[n]! }))
