@@ -165,36 +165,51 @@ async function runMethod(
   return todo.map((one, k) => ({ ...one, made: made[k]! }))
 }
 
-/** Writes maps one after the other; what fails is told. */
+/** Maps that are written at the same time: one is drawn while the one before is compressed. */
+const WRITTEN_TOGETHER = 2
+
+/** Writes maps and tells of them in their order; what fails is told. */
 async function writeAll(
   task: Task,
   made: readonly MadeMap[],
   fail: (index: number, error: string) => void,
 ): Promise<void> {
+  const begun: (() => Promise<void>)[] = []
   for (const { scan, job, made: one } of made) {
-    try {
-      if (one instanceof InputError) throw one
-      job.outcome = { result: await writeOne(task, scan, job, one) }
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error
-      fail(scan.index, error.message)
-      task.division?.failed(scan.index, error)
-      job.outcome = { error: error.message }
-    }
+    const writing = one instanceof InputError ? Promise.reject(one) : writeOne(task, scan, job, one)
+    // Awaited in its turn; until then a failure must not count as unhandled.
+    writing.catch(() => undefined)
+    begun.push(async () => {
+      try {
+        const { files, report, lines } = await writing
+        for (const line of lines) task.reporter.print(line)
+        job.outcome = { result: { files, report } }
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error
+        fail(scan.index, error.message)
+        task.division?.failed(scan.index, error)
+        job.outcome = { error: error.message }
+      }
+    })
+    if (begun.length === WRITTEN_TOGETHER) await begun.shift()!()
   }
+  for (const end of begun) await end()
 }
 
-async function writeOne(task: Task, scan: LoadedScan, job: Job, made: Made): Promise<Written> {
-  const { about, methods, scans, reporter } = task
+async function writeOne(
+  { about, methods, scans, polish }: Task,
+  scan: LoadedScan,
+  job: Job,
+  { attribution, change, summary, details }: Made,
+): Promise<Written & { readonly lines: readonly string[] }> {
   const { path, covariates } = scans[scan.index]!
-  const { attribution, change, summary, details } = made
   const { recipe } = about.loaded.network.description
-  const written = await writeMap(
+  const { files, report, line } = await writeMap(
     {
       stem: job.stem,
       choice: methods[job.method]!.choice,
       key: job.key,
-      polish: task.polish,
+      polish,
       target: attribution.target,
       map: invertRecipe(recipe, attribution.relevance, scan.volume),
       background: scan.volume,
@@ -208,9 +223,7 @@ async function writeOne(task: Task, scan: LoadedScan, job: Job, made: Made): Pro
     },
     about,
   )
-  reporter.print(written.line)
-  for (const line of conservationTable(attribution)) reporter.print(`  ${line}`)
-  return { files: written.files, report: written.report }
+  return { files, report, lines: [line, ...conservationTable(attribution).map((row) => `  ${row}`)] }
 }
 
 /** How much relevance arrives at every layer, where the method says so (facts sum:<layer>), as a share of what it begins with. */
