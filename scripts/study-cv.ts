@@ -3,13 +3,11 @@
  * that residualisation takes an age difference away. Studies by the command line, each in a folder of its own, and what they
  * have to show. `--voxel 12` is quicker than the default 4 mm. Studies go on where they were; `--only` names some of them.
  */
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { main } from '../src/cli/main.ts'
 import { parseTsv } from '../src/io/tsv.ts'
-import { phantomCohort } from '../src/phantom/cohort.ts'
-import { brainRecipe, posterLayers } from './demo-network.ts'
+import { cohort, exists, run, TRAINING, writeNetwork } from './steps.ts'
 
 const STUDIES = ['disease', 'shuffled', 'age']
 
@@ -44,24 +42,7 @@ const AGE_NETWORK = {
   ],
 }
 
-async function run(...argv: string[]): Promise<void> {
-  process.stderr.write(`\n$ voxplain ${argv.join(' ')}\n`)
-  if ((await main(argv)) !== 0) throw new Error(`voxplain ${argv[0]} failed`)
-}
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-/** A phantom cohort, made once. @returns its table */
-async function cohort(name: string, ...options: string[]): Promise<string> {
-  const folder = join(out, 'cohorts', name)
-  const table = join(folder, 'participants.tsv')
-  if (!(await exists(table))) await run('phantom', '--out', folder, ...options)
-  return table
-}
+const make = (name: string, ...options: string[]) => cohort(join(out, 'cohorts', name), ...options)
 
 interface Auc {
   /** Over the networks. */
@@ -100,19 +81,15 @@ function expectChance(what: string, auc: Required<Auc>): void {
 async function diseaseStudy() {
   const groups = ['--groups', 'CN,MCI,AD', '--voxel', voxel]
   const others = {
-    soft: await cohort('soft', '--subjects', '60', '--seed', '2', '--blur', '1', '--noise', '0.06', ...groups),
-    bright: await cohort('bright', '--subjects', '60', '--seed', '3', '--gamma', '0.8', ...groups),
+    soft: await make('soft', '--subjects', '60', '--seed', '2', '--blur', '1', '--noise', '0.06', ...groups),
+    bright: await make('bright', '--subjects', '60', '--seed', '3', '--gamma', '0.8', ...groups),
   }
-  const recipe = join(out, 'recipe.json')
-  const template = phantomCohort({ voxelMm: Number(voxel), subjects: 1 }).template
-  await writeFile(recipe, `${JSON.stringify(brainRecipe(template, 8), null, 2)}\n`)
-  const layers = join(out, 'network.json')
-  await writeFile(layers, `${JSON.stringify(posterLayers([4, 8, 16]), null, 2)}\n`)
-  const network = ['--train-classes', 'CN,AD', '--recipe', recipe, '--architecture', layers, '--dropout', '0.2']
-  const loop = ['--folds', '5', '--epochs', '8', '--batch', '4', '--learning-rate', '3e-3', '--schedule', 'cosine']
+  const { layers, recipe } = await writeNetwork(out, Number(voxel))
+  const network = ['--train-classes', 'CN,AD', '--recipe', recipe, '--architecture', layers]
+  const loop = ['--folds', '5', '--epochs', '8', ...TRAINING]
   const tested = Object.entries(others).flatMap(([name, file]) => ['--cohort', `${name}=${file}`])
   return {
-    table: await cohort('study', '--subjects', '120', '--seed', '1', ...groups),
+    table: await make('study', '--subjects', '120', '--seed', '1', ...groups),
     options: [...network, ...loop, ...tested],
   }
 }
@@ -154,7 +131,7 @@ async function findAge(seed: string): Promise<void> {
   const people = ['--subjects', '2400', '--groups', 'CN,CN,CN,CN,CN,CN,CN,AD', '--effect', '0', '--seed', seed]
   const ageing = ['--aging', '3', '--ages', 'CN=66,AD=77', '--variability', '0']
   const scanner = ['--voxel', '16', '--gamma', '0.25', '--noise', '0.08']
-  const table = await cohort(`age-${seed}`, ...people, ...ageing, ...scanner)
+  const table = await make(`age-${seed}`, ...people, ...ageing, ...scanner)
   const layers = join(out, 'age-network.json')
   await writeFile(layers, `${JSON.stringify(AGE_NETWORK, null, 2)}\n`)
   const loop = ['--folds', '3', '--epochs', '5', '--batch', '32', '--learning-rate', '3e-3', '--balanced']

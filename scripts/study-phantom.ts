@@ -6,13 +6,11 @@
  * (8), --control (also with shuffled labels), --small (6 mm, 36 subjects, 3 folds, 2 runs).
  * What follows -- goes to the studies. Everything goes on where it was.
  */
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { main } from '../src/cli/main.ts'
 import { parseTsv } from '../src/io/tsv.ts'
-import { phantomCohort } from '../src/phantom/cohort.ts'
-import { brainRecipe, posterLayers } from './demo-network.ts'
+import { cohort, exists, run, TRAINING, writeNetwork } from './steps.ts'
 
 const { values: flags, positionals } = parseArgs({
   options: {
@@ -32,39 +30,19 @@ const size = flags.small
   : { voxel: '4', subjects: '60', folds: '5', runs: '3' }
 const { out, voxel = size.voxel, subjects = size.subjects, folds = size.folds, runs = size.runs, epochs } = flags
 const SEED = '1'
-const CHANNELS = [4, 8, 16]
 /** Regions that most lose grey matter in the phantom's patients. */
 const PLANTED = ['Hippocampus', 'Amygdala', 'ParaHippocampal']
 
-/** Seconds that each command took, by its first words. */
+/** Seconds that each step took. */
 const took: { what: string; seconds: number }[] = []
 
-async function run(what: string, ...argv: string[]): Promise<void> {
-  process.stderr.write(`\n$ voxplain ${argv.join(' ')}\n`)
-  const began = performance.now()
-  if ((await main(argv)) !== 0) throw new Error(`voxplain ${argv[0]} failed`)
-  took.push({ what, seconds: (performance.now() - began) / 1000 })
+async function step(what: string, ...argv: string[]): Promise<void> {
+  took.push({ what, seconds: await run(...argv) })
 }
 
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-const cohort = join(out, 'phantom')
-const table = join(cohort, 'participants.tsv')
-const [network, recipe] = [join(out, 'layers.json'), join(out, 'recipe.json')]
-
-async function prepare(): Promise<void> {
-  await mkdir(out, { recursive: true })
-  if (!(await exists(table))) {
-    await run('cohort', 'phantom', '--out', cohort, '--subjects', subjects, '--voxel', voxel, '--seed', SEED)
-  }
-  await writeFile(network, JSON.stringify(posterLayers(CHANNELS)))
-  const { template } = phantomCohort({ voxelMm: Number(voxel), seed: Number(SEED) })
-  await writeFile(recipe, JSON.stringify(brainRecipe(template, 2 ** CHANNELS.length)))
-}
+const folder = join(out, 'phantom')
+const table = await cohort(folder, '--subjects', subjects, '--voxel', voxel, '--seed', SEED)
+const { layers, recipe } = await writeNetwork(out, Number(voxel))
 
 interface Found {
   readonly top: readonly string[]
@@ -79,48 +57,23 @@ interface Results {
 
 /** A cross-validation and its study. */
 async function study(name: string, ...more: string[]): Promise<Found> {
-  const [cv, folder] = [join(out, `cv${name}`), join(out, `robustness${name}`)]
+  const [cv, found] = [join(out, `cv${name}`), join(out, `robustness${name}`)]
   const again = (await exists(join(cv, 'study.json'))) ? ['--resume'] : []
-  const learning = [
-    '--epochs',
-    epochs,
-    '--batch',
-    '4',
-    '--learning-rate',
-    '3e-3',
-    '--schedule',
-    'cosine',
-    '--draws',
-    '200',
-  ]
-  const built = ['--architecture', network, '--recipe', recipe, '--dropout', '0.2', '--seed', SEED]
-  await run(
-    `training${name}`,
-    'cv',
-    table,
-    '--folds',
-    folds,
-    '--runs',
-    runs,
-    '--out',
-    cv,
-    ...built,
-    ...learning,
-    ...more,
-    ...again,
-  )
-  const atlas = join(cohort, 'atlas-phantom_space-MNI152_dseg.nii.gz')
+  const built = ['--architecture', layers, '--recipe', recipe, '--seed', SEED]
+  const loop = ['--folds', folds, '--runs', runs, '--epochs', epochs, ...TRAINING, '--draws', '200']
+  await step(`training${name}`, 'cv', table, '--out', cv, ...built, ...loop, ...more, ...again)
+  const atlas = join(folder, 'atlas-phantom_space-MNI152_dseg.nii.gz')
   const sized = ['--iterations', '40', '--starts', '2']
-  const asked = ['--networks', cv, '--atlas', atlas, '--merge-sides', '--out', folder, ...sized, ...positionals]
-  await run(`study${name}`, 'study', 'robustness', table, ...asked)
-  const { rows } = parseTsv(await readFile(join(folder, 'regions.tsv'), 'utf8'))
+  const asked = ['--networks', cv, '--atlas', atlas, '--merge-sides', '--out', found, ...sized, ...positionals]
+  await step(`study${name}`, 'study', 'robustness', table, ...asked)
+  const { rows } = parseTsv(await readFile(join(found, 'regions.tsv'), 'utf8'))
   return {
     top: rows.slice(0, 6).map(({ region }) => region!),
     planted: PLANTED.map((planted) => {
       const row = rows.find(({ region }) => region === planted)
       return { name: planted, folds: `rank ${row?.rank}, in the first 10 of ${row?.top_folds} folds` }
     }),
-    results: JSON.parse(await readFile(join(folder, 'results.json'), 'utf8')),
+    results: JSON.parse(await readFile(join(found, 'results.json'), 'utf8')),
   }
 }
 
@@ -139,7 +92,6 @@ function tell(name: string, { top, planted, results }: Found): void {
     )
 }
 
-await prepare()
 const found = await study('')
 const control = flags.control ? await study('_shuffled', '--shuffle-labels', '7') : undefined
 tell('true labels', found)

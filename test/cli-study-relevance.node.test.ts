@@ -10,6 +10,7 @@ import { correlate } from '../src/explain/study/relevance-correlation.ts'
 import { readVolume } from '../src/io/nifti.ts'
 import { parseTsv } from '../src/io/tsv.ts'
 import type { Volume } from '../src/io/volume.ts'
+import { initialise } from '../src/model/architectures.ts'
 import { loadNetwork } from '../src/model/formats/format.ts'
 import { invertRecipe } from '../src/model/recipe/recipe.ts'
 import { assertRefused, makePlace, type Place, SIZE, tinyScan, voxplain } from './support/cli.ts'
@@ -145,6 +146,41 @@ test('maps are kept on request, and taken from there', async () => {
     assert.is((await rowsOf(out, 'regions.tsv')).length, 2 * PEOPLE)
   }
   assert.equal(await rowsOf('kept', 'correlations.tsv'), await rowsOf('all', 'correlations.tsv'))
+})
+
+test('beside networks with random weights: the numbers of studies of those networks alone', async () => {
+  const beside = ['--random', '2', '--seed', '5'] as const
+  const run = await study('random', ...REGIONS, ...beside)
+  assert.is(run.code, 0, run.err)
+  assert.match(run.err, /lrp, 2 networks with random weights: 12 of 12 maps to make/)
+  assert.match(run.out, /as far from 0/)
+  const rows = await rowsOf('random', 'random.tsv')
+  const rOf = (network: string, region: string) =>
+    Number(rows.find((row) => row.network === network && row.region === region && row.adjustment === 'raw')!.pearson)
+  const trained = loadNetwork(await readFile(place.network))
+  const { saveNetwork } = await import('../src/model/formats/format.ts')
+  for (const [name, seed] of [
+    ['own', undefined],
+    ['random-1', 6],
+    ['random-2', 7],
+  ] as const) {
+    const weights = seed === undefined ? trained.weights : initialise(trained.description, seed).weights
+    const network = await place.file(`${name}.safetensors`, saveNetwork({ ...trained, weights }))
+    const alone = await study(`alone-${name}`, ...REGIONS, '--network', network)
+    assert.is(alone.code, 0, alone.err)
+    const found = (await rowsOf(`alone-${name}`, 'correlations.tsv')).filter((row) => row.against === 'volume')
+    for (const row of found.filter(({ group, adjustment }) => group === 'all' && adjustment === 'raw')) {
+      assert.is(rOf(name, row.region!), Number(row.pearson), `${name} ${row.region}`)
+    }
+  }
+  assert.not.equal(rOf('random-1', 'Other'), rOf('random-2', 'Other'))
+  const page = await readFile(join(place.folder, 'random/index.html'), 'utf8')
+  assert.match(page, /Beside random weights/)
+  const more = await study('random', ...REGIONS, '--random', '3', '--seed', '5', '--dry-run')
+  assert.match(more.err, /lrp: 0 of 6 maps to make, 6 are there/)
+  assert.match(more.err, /3 networks with random weights: 6 of 18 maps to make, 12 are there/)
+  assert.match(more.out, /lrp +6/)
+  assertRefused(await study('no', ...REGIONS, '--random', '-1'), 2, '-1')
 })
 
 test('maps without relevance are reported, and correlate with nothing', async () => {

@@ -180,3 +180,22 @@ export function drawMethod(results: RelevanceResults, method: MethodResults): Me
     picture: mapsFigure(results, method, maps),
   }
 }
+
+/** r of each region with random weights, by method, and the network's own; none without such networks. */
+export function drawRandom({ random, regions }: RelevanceResults): ScatterFigure[] {
+  return regions.flatMap(({ name }, r): ScatterFigure[] => {
+    const groups = random.flatMap(({ choice, rows }) => {
+      const own = rows.filter(({ region }) => region === r)
+      const row = own.find(({ adjustment }) => adjustment === 'residualised') ?? own[0]!
+      const known = (list: readonly (number | undefined)[]) => list.filter((value) => value !== undefined)
+      return [
+        { name: `${choice.name}, random`, values: known(row.others) },
+        { name: choice.name, values: known([row.own]) },
+      ]
+    })
+    if (!groups.some(({ values }) => values.length > 0)) return []
+    const title = `${name}: with learned and with random weights`
+    const y = { label: 'r of relevance and volume', domain: [-1, 1] as const }
+    return [{ name: fileStem(name, 'random'), svg: boxChart({ title, width: 500, height: 400, y, groups }) }]
+  })
+}

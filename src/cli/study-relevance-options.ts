@@ -18,6 +18,7 @@ export interface RelevanceOptions extends CohortCommandOptions, ImportCommandOpt
   measure: RegionMeasure
   columns: string[]
   limit?: number
+  random: number
   keepMaps?: boolean
   dryRun?: boolean
   json?: boolean
@@ -34,6 +35,8 @@ Examples:
     --method lrp:dyrba --out study
   voxplain study relevance adni.tsv --network net.safetensors --atlas aal2.nii.gz --regions hippocampus,amygdala \\
     --method lrp,ig,saliency --columns mmse,age --out study
+  voxplain study relevance adni.tsv --network net.safetensors --atlas aal2.nii.gz --regions hippocampus \\
+    --method lrp,mask --random 10 --out study
 `
 
 /** Adds them to the command, whose argument is the cohort. */
@@ -55,6 +58,11 @@ export function addRelevanceOptions(command: Command): void {
       new Option('--columns <names>', 'of the table, to compare relevance with: mmse,cdr')
         .default([], 'none')
         .argParser(listOption),
+    )
+    .addOption(
+      new Option('--random <networks>', 'also as many networks with random weights, to compare with')
+        .default(0)
+        .argParser(integerOption(0, 1000)),
     )
     .option('--limit <scans>', 'only the first so many scans of the table', integerOption(1))
     .option('--keep-maps', 'write the map of every scan, too, to maps/')

@@ -5,10 +5,10 @@ import { encodePng, montage } from '../io/montage.ts'
 import { writeVolume } from '../io/nifti.ts'
 import { describePredictions, formatPredictions } from '../model/evaluation/predictions.ts'
 import { formatJson } from './json.ts'
-import { drawMethod, fileStem, type GroupMap, type ScatterFigure } from './study-relevance-figures.ts'
+import { drawMethod, drawRandom, fileStem, type GroupMap, type ScatterFigure } from './study-relevance-figures.ts'
 import { relevancePage } from './study-relevance-page.ts'
 import type { MethodResults, RelevanceResults } from './study-relevance-results.ts'
-import { classificationTable, correlationsTable, regionsTable } from './study-relevance-tables.ts'
+import { classificationTable, correlationsTable, randomTable, regionsTable } from './study-relevance-tables.ts'
 
 /** Folders of the study. */
 export const FIGURES = 'figures'
@@ -22,6 +22,8 @@ export async function relevanceFiles(
   const files: { path: string; bytes: Uint8Array | string }[] = []
   const add = (name: string, bytes: Uint8Array | string) => files.push({ path: join(options.out, name), bytes })
   const drawn = methods.map((method) => drawMethod(results, method))
+  const beside = drawRandom(results)
+  for (const figure of beside) await addFigure(figure)
   for (const { method, scatters, boxes, maps, picture } of drawn) {
     for (const figure of [...scatters.flat(), ...boxes]) {
       if (figure) await addFigure(figure)
@@ -31,11 +33,12 @@ export async function relevanceFiles(
   }
   add('regions.tsv', regionsTable(results))
   add('correlations.tsv', correlationsTable(results))
+  if (results.random.length > 0) add('random.tsv', randomTable(results))
   add('classification.tsv', classificationTable(results))
   add('predictions.tsv', formatPredictions(predictions))
   add('predictions.json', formatJson(describePredictions(predictions)))
   add('relevance.json', formatJson(relevanceDocument(results)))
-  add('index.html', relevancePage(results, drawn))
+  add('index.html', relevancePage(results, drawn, beside))
   return files
 
   async function addFigure({ name, svg }: ScatterFigure) {
@@ -82,6 +85,13 @@ export function relevanceDocument(results: RelevanceResults): object {
       correlations: study.correlations.map(({ region, ...row }) => ({ region: regions[region]!.name, ...row })),
       scores: study.scores.map(({ region, ...row }) => ({ region: regions[region]!.name, ...row })),
     })),
+    ...(results.random.length > 0 && {
+      random: results.random.map(({ choice, rows }) => ({
+        method: choice.name,
+        networks: results.options.random,
+        correlations: rows.map(({ region, ...row }) => ({ region: regions[region]!.name, ...row })),
+      })),
+    }),
     classification: results.evaluation,
     notes: results.notes,
     adapter: results.adapter,

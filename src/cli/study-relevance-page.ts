@@ -3,9 +3,15 @@ import { basename } from 'node:path'
 import { regionMeasures } from '../explain/study/relevance-regions.ts'
 import { fact, facts, type Html, html, page, table } from '../io/page.ts'
 import { contrastEstimates, formatEstimate, metricTitles } from '../model/evaluation/evaluation-table.ts'
-import type { MethodFigures } from './study-relevance-figures.ts'
+import type { MethodFigures, ScatterFigure } from './study-relevance-figures.ts'
 import type { RelevanceResults } from './study-relevance-results.ts'
-import { CORRELATION_HEAD, correlationCells, formatCorrelation } from './study-relevance-tables.ts'
+import {
+  CORRELATION_HEAD,
+  correlationCells,
+  formatCorrelation,
+  RANDOM_HEAD,
+  randomCells,
+} from './study-relevance-tables.ts'
 
 /** A chart that shrinks with the page. */
 function picture(svg: string, caption: string): Html {
@@ -22,13 +28,18 @@ const typeset = (text: string) =>
     .replace(/(\d)-(?=\d)/g, '$1–')
     .replaceAll(' ', '\u00a0')
 
-export function relevancePage(results: RelevanceResults, drawn: readonly MethodFigures[]): string {
+export function relevancePage(
+  results: RelevanceResults,
+  drawn: readonly MethodFigures[],
+  beside: readonly ScatterFigure[],
+): string {
   const title = `Relevance and anatomy: ${basename(results.cohort)}`
   return page(
     title,
     html`<header><h1>${title}</h1>${opening(results)}</header>`,
     drawn.map((figures) => methodSection(results, figures)),
     correlations(results),
+    besideRandom(results, beside),
     classification(results),
     howItWasDone(results),
   )
@@ -100,6 +111,19 @@ two-sided, not corrected for several tests.${residualised} Partial: both sides w
 same scans.</p>${table(CORRELATION_HEAD, rows)}</section>`
 }
 
+function besideRandom(results: RelevanceResults, drawn: readonly ScatterFigure[]): Html {
+  const { random, options } = results
+  if (random.length === 0) return html``
+  const rows = randomCells(results).map((cells) => cells.map(typeset))
+  const figures = drawn.map(({ svg }) =>
+    picture(svg, 'Every dot is one network: Pearson’s r over all scans, of residualised volumes where there are any.'),
+  )
+  return html`<section class="wide"><h2>Beside random weights</h2><p class="quiet">The same maps by ${options.random}
+${options.random > 1 ? 'networks' : 'network'} of the same layers with weights as before training. A method that shares relevance out by the size of the input follows
+anatomy with any weights; only what goes beyond these can have been learned. The last column counts networks whose r is at
+least as far from 0.</p>${table(RANDOM_HEAD, rows)}<div class="pair">${figures}</div></section>`
+}
+
 function classification({ evaluation, methods, regions }: RelevanceResults): Html {
   if (evaluation.contrasts.length === 0) return html``
   const shown = ['auc', 'balancedAccuracy', 'sensitivity', 'specificity'] as const
@@ -152,6 +176,9 @@ function howItWasDone(results: RelevanceResults): Html {
     ['volume', 'sum of the scan in the region times the volume of a voxel'],
     ['covariates', covariates.join(', ') || 'none'],
     ...settings,
+    ...(options.random > 0
+      ? [['random weights', `${options.random}, seeds from ${(options.seed ?? 0) + 1}`] as [string, string]]
+      : []),
     ['precision, seed', `${options.precision}, ${options.seed ?? 0}`],
     ['adapter', adapter],
     [

@@ -33,6 +33,8 @@ export interface RelevanceTask {
   readonly methods: readonly RelevanceMethod[]
   readonly options: RelevanceOptions
   readonly reporter: Reporter
+  /** Of the networks with random weights, which one this is, from 1; undefined for the study's own network. */
+  readonly random?: number
 }
 
 export interface RelevanceMethod {
@@ -68,9 +70,8 @@ export interface MethodWork {
   todo: readonly number[]
 }
 
-/** Looks for what is done. Reads every scan's bytes, as maps depend on them. */
-export async function planWork(task: RelevanceTask): Promise<MethodWork[]> {
-  const { scans, loaded, options, target, methods, atlas, grid } = task
+/** Reads every scan's bytes, as maps depend on them. @throws InputError for a scan that is there twice */
+export async function digestsOf({ scans }: Pick<RelevanceTask, 'scans'>): Promise<string[]> {
   const read = readerOf(
     scans.map(({ path }) => path),
     async () => false,
@@ -78,6 +79,12 @@ export async function planWork(task: RelevanceTask): Promise<MethodWork[]> {
   const digests: string[] = []
   for (const n of scans.keys()) digests.push((await read(n)).digest)
   requireDistinct(scans, digests)
+  return digests
+}
+
+/** Looks for what is done. @param digests of the scans */
+export async function planWork(task: RelevanceTask, digests: readonly string[]): Promise<MethodWork[]> {
+  const { scans, loaded, options, target, methods, atlas, grid } = task
   const { precision, seed = 0 } = options
   const voxels = grid.shape[0] * grid.shape[1] * grid.shape[2]
   const base = { voxplain: versions().voxplain, network: networkDigest(loaded.network), precision, seed }
@@ -124,6 +131,10 @@ function requireDistinct(scans: readonly RelevanceScan[], digests: readonly stri
   const [one, other] = [scans[digests.indexOf(digests[twice]!)]!, scans[twice]!]
   throw new InputError(`${one.path} and ${other.path} are the same scan: each may be in the cohort once`)
 }
+
+/** A method as it is told of, with the network that it explains where that is not the study's own. */
+export const nameOfWork = ({ random }: RelevanceTask, { choice }: RelevanceMethod) =>
+  random === undefined ? choice.name : `${choice.name}, random weights ${random}`
 
 /** Where --keep-maps puts a map, without its endings. */
 export const stemOfMap = ({ options, scans }: RelevanceTask, { choice }: RelevanceMethod, index: number) =>

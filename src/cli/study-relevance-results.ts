@@ -1,6 +1,7 @@
 /** From what was stored of every scan to the numbers of a study of relevance. */
 import type { MethodChoice } from '../explain/methods.ts'
 import type { GroupMoments } from '../explain/postprocess/group.ts'
+import type { BesideRandom } from '../explain/study/random-networks.ts'
 import { type ChosenRegion, joinRegions } from '../explain/study/relevance-regions.ts'
 import { type RelevanceStudy, type StudySubject, studyRelevance } from '../explain/study/relevance-study.ts'
 import { affineDeterminant } from '../io/affine.ts'
@@ -35,6 +36,12 @@ export interface MethodResults {
   readonly background: Float32Array
 }
 
+/** A method's correlations beside those by networks with random weights. */
+export interface RandomComparison {
+  readonly choice: MethodChoice
+  readonly rows: readonly BesideRandom[]
+}
+
 export interface RelevanceResults {
   readonly cohort: string
   /** Of the network. */
@@ -53,6 +60,8 @@ export interface RelevanceResults {
   readonly adapter: string
   readonly versions: Readonly<Record<string, string>>
   readonly methods: readonly MethodResults[]
+  /** Beside networks with random weights, where there are any. */
+  readonly random: readonly RandomComparison[]
   readonly predictions: Predictions
   readonly evaluation: CohortEvaluation
 }
@@ -63,7 +72,7 @@ export function relevanceResults(
   work: readonly MethodWork[],
   people: People,
   regions: readonly ChosenRegion[],
-): Omit<RelevanceResults, 'cohort' | 'notes' | 'versions'> {
+): Omit<RelevanceResults, 'cohort' | 'notes' | 'versions' | 'random'> {
   const { loaded, options, placed, grid, target } = task
   const { description } = loaded.network
   const { classes } = description.recipe
@@ -115,7 +124,8 @@ const storedOf = ({ state, keys }: MethodWork) => {
   return keys.flatMap((key, n) => (stored.has(key) ? [{ n, own: stored.get(key)! }] : []))
 }
 
-function methodResults(
+/** The numbers of one method, from what was stored of its maps. */
+export function methodResults(
   { scans, placed, options, target }: RelevanceTask,
   work: MethodWork,
   { covariates, columns, control, groups }: People,

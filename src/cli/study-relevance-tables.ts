@@ -71,6 +71,24 @@ export function correlationsTable({ methods, regions, options }: RelevanceResult
   )
 }
 
+/** A row a method, region, adjustment and network: the study's own, and those with random weights. */
+export function randomTable({ random, regions, options }: RelevanceResults): string {
+  const rows = random.flatMap(({ choice, rows: compared }) =>
+    compared.flatMap(({ region, adjustment, own, others }) =>
+      [own, ...others].map((pearson, n) => ({
+        method: choice.name,
+        region: regions[region]!.name,
+        measure: options.measure,
+        against: 'volume',
+        adjustment,
+        network: n === 0 ? 'own' : `random-${n}`,
+        pearson,
+      })),
+    ),
+  )
+  return formatTsv(['method', 'region', 'measure', 'against', 'adjustment', 'network', 'pearson'], rows)
+}
+
 /** The network's numbers, and the areas under the curve of regions. */
 export function classificationTable({ methods, regions, evaluation, options }: RelevanceResults): string {
   const network = evaluationRows('', evaluation).map(({ cohort: _, ...row }) => ({ score: 'network', ...row }))
@@ -142,4 +160,38 @@ export const CORRELATION_HEAD = [
 
 export function correlationLines(results: RelevanceResults): string[] {
   return formatTable([CORRELATION_HEAD, ...correlationCells(results)], [4, 5, 6, 7])
+}
+
+export const RANDOM_HEAD = [
+  'method',
+  'region',
+  'against',
+  'r',
+  'random weights: mean (sd)',
+  'from, to',
+  'as far from 0',
+]
+
+/** The own correlations beside those with random weights, as people read them. */
+export function randomCells({ random, regions }: RelevanceResults): string[][] {
+  const short = (value: number | undefined) => (value === undefined ? '-' : minus(value))
+  return random.flatMap(({ choice, rows }) =>
+    rows.map(({ region, adjustment, own, others, mean, sd, asFar }) => {
+      const known = others.filter((r) => r !== undefined)
+      return [
+        choice.name,
+        regions[region]!.name,
+        adjustment === 'raw' ? 'volume' : `volume, ${adjustment}`,
+        short(own),
+        `${short(mean)} (${short(sd)})`,
+        known.length > 0 ? `${minus(Math.min(...known))} to ${minus(Math.max(...known))}` : '-',
+        `${asFar ?? '-'} of ${known.length}`,
+      ]
+    }),
+  )
+}
+
+export function randomLines(results: RelevanceResults): string[] {
+  const cells = randomCells(results)
+  return cells.length > 0 ? ['', ...formatTable([RANDOM_HEAD, ...cells], [3, 4, 5, 6])] : []
 }

@@ -21,7 +21,13 @@ import { type Made, openMaskWorker, openWorker, type Worker } from './explain-wo
 import { describeGpu } from './gpu.ts'
 import { withHint } from './network.ts'
 import { tellAbout } from './scans.ts'
-import { type MethodWork, type RelevanceMethod, type RelevanceTask, stemOfMap } from './study-relevance-plan.ts'
+import {
+  type MethodWork,
+  nameOfWork,
+  type RelevanceMethod,
+  type RelevanceTask,
+  stemOfMap,
+} from './study-relevance-plan.ts'
 import { type RelevanceState, type StoredScan, writeState } from './study-relevance-state.ts'
 
 /** Opens a method. @param count maps that it will make */
@@ -43,14 +49,15 @@ export interface LoadedScan {
 
 /** @throws InputError for a scan that does not fit */
 export async function loadScan(task: RelevanceTask, { choice }: RelevanceMethod, index: number): Promise<LoadedScan> {
-  const { loaded, scans, grid, atlas, reporter } = task
+  const { loaded, scans, grid, atlas, reporter, random } = task
   const { path, covariates } = scans[index]!
   const volume = await readVolumeFile(path)
   if (!sameGrid(volume, grid)) {
     throw new InputError(`${path} lies on another grid than ${scans[0]!.path}; bring all scans to one`)
   }
   const prepared = await withHint(loaded, volume, async () => prepareScan(loaded.network, volume, covariates))
-  tellAbout(path, prepared, reporter)
+  // Once is enough: what there is to say is of the scan.
+  if (random === undefined) tellAbout(path, prepared, reporter)
   const regions =
     choice.method === atlasOcclusion ? regionsOfInput(loaded.network.description, volume, atlas) : undefined
   return { volume, prepared: { ...prepared, regions } }
@@ -61,18 +68,19 @@ const KEEP_AFTER_MS = 15_000
 
 /**
  * Makes the maps that are missing. A scan that will not do is told in one line and left out.
+ * @param session needed where maps are missing
  * @returns whether any was
  */
-export async function runMethod(session: Session, task: RelevanceTask, work: MethodWork): Promise<boolean> {
+export async function runMethod(session: Session | undefined, task: RelevanceTask, work: MethodWork): Promise<boolean> {
   const { scans, reporter, options } = task
   const { method, todo } = work
-  if (todo.length === 0) return false
+  if (todo.length === 0 || !session) return false
   const workerOn = onEach((gpu) => openRelevanceWorker(gpu, task, method, todo.length))
   let worker = await session.run(workerOn)
   work.state = { ...work.state, adapter: session.gpu.name }
   let failed = false
   let kept = performance.now()
-  const bar = reporter.progress(method.choice.name)
+  const bar = reporter.progress(nameOfWork(task, method))
   try {
     if (options.keepMaps) await mkdir(join(options.out, 'maps'), { recursive: true })
     const size = Math.max(worker.batch, 4)
@@ -86,7 +94,7 @@ export async function runMethod(session: Session, task: RelevanceTask, work: Met
       for (const one of outcomes) {
         if ('error' in one) {
           const { path } = scans[one.index]!
-          reporter.warn(one.error.startsWith(path) ? one.error : `${path}: ${method.choice.name}: ${one.error}`)
+          reporter.warn(one.error.startsWith(path) ? one.error : `${path}: ${nameOfWork(task, method)}: ${one.error}`)
           failed = true
         } else work.state = withScan(task, work, one)
       }

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import type { Session } from '../engine/session.ts'
 import { chooseRegions } from '../explain/study/relevance-regions.ts'
 import { atlasOnGrid } from '../io/atlas/atlas.ts'
 import { readVolumeFile } from '../io/files.node.ts'
@@ -15,9 +16,17 @@ import { openPeople, requireSeen } from './study-relevance-cohort.ts'
 import { estimate } from './study-relevance-estimate.ts'
 import { addRelevanceOptions, type RelevanceOptions } from './study-relevance-options.ts'
 import { FIGURES, GROUPS, relevanceDocument, relevanceFiles } from './study-relevance-output.ts'
-import { type MethodWork, planMethod, planWork, type RelevanceTask } from './study-relevance-plan.ts'
+import {
+  digestsOf,
+  type MethodWork,
+  planMethod,
+  planWork,
+  type RelevanceMethod,
+  type RelevanceTask,
+} from './study-relevance-plan.ts'
+import { compareWithRandom, randomTasks, randomTodo, runRandom } from './study-relevance-random.ts'
 import { notesOf, relevanceResults } from './study-relevance-results.ts'
-import { correlationLines } from './study-relevance-tables.ts'
+import { correlationLines, randomLines } from './study-relevance-tables.ts'
 import { runMethod } from './study-relevance-work.ts'
 import { makeReporter, type Reporter, type Terminal } from './terminal.ts'
 
@@ -51,23 +60,28 @@ async function relevance(table: string, options: RelevanceOptions, reporter: Rep
   // What a killed process left half written there is taken away.
   await openParts(options.out)
   const task: RelevanceTask = { loaded, scans, grid, atlas, placed, target, methods, options, reporter }
-  const work = await planWork(task)
+  const digests = await digestsOf(task)
+  const work = await planWork(task, digests)
+  const others = randomTasks(task)
+  const random = await randomTodo(others, digests)
   for (const note of notes) reporter.note(note)
-  tellWork(work, scans.length, reporter)
-  const busy = work.some(({ todo }) => todo.length > 0)
+  tellWork(task, work, random)
+  const busy = work.some(({ method, todo }) => todo.length + (random.get(method) ?? 0) > 0)
   if (options.dryRun) {
-    if (busy) await withGpu((gpu) => estimate(gpu, task, work))
+    if (busy) await withGpu((gpu) => estimate(gpu, task, work, random))
     return 0
   }
   let failed = false
-  if (busy) {
-    await withSession(async (session) => {
-      for (const one of work) failed = (await runMethod(session, task, one)) || failed
-    }, reporter)
+  const makeAll = async (session?: Session) => {
+    for (const one of work) failed = (await runMethod(session, task, one)) || failed
+    return runRandom(session, others, digests, people, regions)
   }
+  const beside = busy ? await withSession(makeAll, reporter) : await makeAll()
+  failed ||= beside.failed
   const made = work.filter(({ state }) => state.scans.length > 0)
   if (made.length === 0) return 1
-  const found = relevanceResults(task, made, people, regions)
+  const alone = relevanceResults(task, made, people, regions)
+  const found = { ...alone, random: compareWithRandom(alone.methods, beside) }
   const own = notesOf(found.methods)
   for (const note of own) reporter.note(note)
   const results = { ...found, cohort: table, notes: [...notes, ...own], versions: versions() }
@@ -75,14 +89,23 @@ async function relevance(table: string, options: RelevanceOptions, reporter: Rep
   const files = await relevanceFiles(results)
   await writeTogether(files)
   for (const line of correlationLines(results)) reporter.print(line)
+  for (const line of randomLines(results)) reporter.print(line)
   reporter.note(`wrote ${files.length} files to ${options.out}`)
   reporter.document(relevanceDocument(results))
   return failed ? 1 : 0
 }
 
-function tellWork(work: readonly MethodWork[], scans: number, reporter: Reporter): void {
+function tellWork(
+  { scans, options, reporter }: RelevanceTask,
+  work: readonly MethodWork[],
+  random: ReadonlyMap<RelevanceMethod, number>,
+): void {
+  const tell = (name: string, todo: number, all: number) =>
+    reporter.note(`${name}: ${todo} of ${all} maps to make${todo < all ? `, ${all - todo} are there` : ''}`)
   for (const { method, todo } of work) {
-    const done = todo.length < scans ? `, ${scans - todo.length} are there` : ''
-    reporter.note(`${method.choice.name}: ${todo.length} of ${scans} maps to make${done}`)
+    tell(method.choice.name, todo.length, scans.length)
+    if (options.random === 0) continue
+    const who = `${method.choice.name}, ${options.random} network${options.random > 1 ? 's' : ''} with random weights`
+    tell(who, random.get(method) ?? 0, options.random * scans.length)
   }
 }

@@ -83,7 +83,7 @@ export function topCounts(scores: readonly ArrayLike<number>[], top: number): nu
   return counts
 }
 
-/** Mean and spread of a measure over pairs. */
+/** Mean and spread of a measure over pairs, or whatever was measured. */
 export interface PairSummary {
   readonly pairs: number
   readonly mean: number | undefined
