@@ -3,10 +3,11 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { regionTable } from '../src/explain/regions/region-table.ts'
 import { compareMaps } from '../src/explain/study/map-comparison.ts'
+import { besideRandom } from '../src/explain/study/random-networks.ts'
 import { correlate, partialCorrelate } from '../src/explain/study/relevance-correlation.ts'
 import { chooseRegions, joinRegions, nearestNames, type RegionValues } from '../src/explain/study/relevance-regions.ts'
 import { leastSquares, normativeResiduals } from '../src/explain/study/relevance-residuals.ts'
-import { type StudySubject, studyRelevance } from '../src/explain/study/relevance-study.ts'
+import { type CorrelationRow, type StudySubject, studyRelevance } from '../src/explain/study/relevance-study.ts'
 import { makeAtlas } from '../src/io/atlas/atlas.ts'
 import type { Covariates } from '../src/io/cohort/covariates.ts'
 import { InputError } from '../src/io/errors.ts'
@@ -251,6 +252,24 @@ test('a study: by group and together, residualised by controls, regions as class
   )
   assert.ok(flat.correlations.every((row) => row.found.pearson.r === undefined))
   assert.is(flat.scores[0]!.auc.auc, 0.5)
+})
+
+test('beside random weights: mean, spread, and who is as far from 0', () => {
+  const row = (r: number | undefined, more: Partial<CorrelationRow> = {}): CorrelationRow => {
+    const one = { r, interval: undefined, p: undefined }
+    const found = { n: 9, pearson: one, spearman: one }
+    return { region: 0, against: 'volume', adjustment: 'raw', group: undefined, found, ...more }
+  }
+  const others = [0.1, -0.5, undefined, 0.7].map((r) => [row(0.9, { group: 'AD' }), row(r)])
+  const [only, ...rest] = besideRandom([row(-0.5), row(0.3, { against: { column: 'age' } })], others)
+  assert.is(rest.length, 0)
+  assert.equal(only!.others, [0.1, -0.5, undefined, 0.7])
+  near(only!.mean, 0.1)
+  // Deviations 0, -0.6, 0.6: squares 0.72 over two degrees of freedom.
+  near(only!.sd, 0.6)
+  assert.is(only!.asFar, 2)
+  assert.is(besideRandom([row(undefined)], others)[0]!.asFar, undefined)
+  assert.is(besideRandom([row(0.2)], [])[0]!.mean, undefined)
 })
 
 test('maps compared by hand', () => {

@@ -70,22 +70,33 @@ async function runNodeFile(file: string): Promise<void> {
   add(readOutcome(nameOf(file), 'node', printed, ending, (performance.now() - start) / 1000))
 }
 
+/** At most two pages at once, each in a browser of its own: one browser runs all its GPU work on one thread. */
 async function runBrowser(): Promise<void> {
-  const suites = files.filter((file) => !file.endsWith('.node.test.ts'))
-  if (suites.length === 0) return
-  const browser = await launchChromium()
-  if (!browser) {
+  const waiting = files.filter((file) => !file.endsWith('.node.test.ts'))
+  if (waiting.length === 0) return
+  const data = process.env.VOXPLAIN_DATA ?? join(root, '..', 'shared', 'data')
+  const first = await openBrowser(data)
+  if (!first) {
     print(`\nChromium\n  - no Chromium comes through npm for ${process.platform}-${process.arch}`)
     return
   }
-  const data = process.env.VOXPLAIN_DATA ?? join(root, '..', 'shared', 'data')
-  const server = await serveSuites(browser, data)
-  const theirs = await server.adapter()
-  print(`\nChromium ${browser.version()}, ${theirs}`)
-  for (const file of suites) add(await server.run(nameOf(file), join(root, 'test', file), seconds))
-  await server.close()
-  await browser.close()
+  const theirs = await first.server.adapter()
+  print(`\nChromium ${first.browser.version()}, ${theirs}`)
+  const worker = async ({ browser, server }: NonNullable<typeof first>): Promise<void> => {
+    for (let file = waiting.shift(); file; file = waiting.shift()) {
+      add(await server.run(nameOf(file), join(root, 'test', file), seconds))
+    }
+    await server.close()
+    await browser.close()
+  }
+  const second = waiting.length > 1 ? openBrowser(data).then((own) => own && worker(own)) : undefined
+  await Promise.all([worker(first), second])
   if (wantsNode) reportHashes(theirs.toLowerCase() === adapter.toLowerCase())
+}
+
+async function openBrowser(data: string) {
+  const browser = await launchChromium()
+  return browser && { browser, server: await serveSuites(browser, data) }
 }
 
 /** Bits are only promised on one and the same adapter. */

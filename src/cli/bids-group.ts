@@ -8,7 +8,7 @@ import { findDataset } from '../io/bids/find.node.ts'
 import { labelOf } from '../io/bids/names.ts'
 import { InputError } from '../io/errors.ts'
 import { readVolumeFile } from '../io/files.node.ts'
-import { encodePng, montage } from '../io/montage.ts'
+import { montagePng } from '../io/montage-apart.node.ts'
 import { type NiftiVolume, writeVolume } from '../io/nifti.ts'
 import { sameGrid } from '../io/resample.ts'
 import { formatTsv } from '../io/tsv.ts'
@@ -188,12 +188,10 @@ async function describe(
         bytes: formatRegionTable(table),
       })
     }
-    const picture = encodePng(
-      montage(
-        background && sameGrid(background, grid) ? background : { ...grid, data: mean },
-        { ...grid, data: mean },
-        { title: `${title}, ${className}, mean of ${group.n}`, label: `relevance for ${className}`, signed },
-      ),
+    const picture = await montagePng(
+      background && sameGrid(background, grid) ? background : { ...grid, data: mean },
+      { ...grid, data: mean },
+      { title: `${title}, ${className}, mean of ${group.n}`, label: `relevance for ${className}`, signed },
     )
     rows.push({ of, people: group.n, picture })
   }

@@ -1,7 +1,7 @@
 /** The files of a study of relevance. */
 import { join } from 'node:path'
 import { svgToPng } from '../io/chart/chart-png.node.ts'
-import { encodePng, montage } from '../io/montage.ts'
+import { montagePng } from '../io/montage-apart.node.ts'
 import { writeVolume } from '../io/nifti.ts'
 import { describePredictions, formatPredictions } from '../model/evaluation/predictions.ts'
 import { formatJson } from './json.ts'
@@ -29,7 +29,7 @@ export async function relevanceFiles(
       if (figure) await addFigure(figure)
     }
     if (picture) await addFigure({ name: fileStem(method.choice.name, 'groups'), svg: picture })
-    for (const map of maps) addMap(method, map)
+    for (const map of maps) await addMap(method, map)
   }
   add('regions.tsv', regionsTable(results))
   add('correlations.tsv', correlationsTable(results))
@@ -47,16 +47,14 @@ export async function relevanceFiles(
     add(`${stem}.png`, await svgToPng(svg, 2))
   }
 
-  function addMap(method: MethodResults, { name, title, kind, signed, map }: GroupMap) {
+  async function addMap(method: MethodResults, { name, title, kind, signed, map }: GroupMap) {
     const stem = join(GROUPS, name)
     const what = kind === 'mean' ? 'mean relevance' : kind === 't' ? "Welch's t" : 'difference of mean relevance'
     add(`${stem}.nii.gz`, writeVolume(map, { gzip: true, description: `voxplain ${method.choice.name} ${kind}` }))
     const background = { ...map, data: method.background }
     const label = `${what}, for ${results.target}`
-    add(
-      `${stem}.png`,
-      encodePng(montage(background, map, { title: `${title}: ${method.choice.method.title}`, label, signed })),
-    )
+    const heading = `${title}: ${method.choice.method.title}`
+    add(`${stem}.png`, await montagePng(background, map, { title: heading, label, signed }))
   }
 }
 

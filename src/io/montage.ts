@@ -106,9 +106,24 @@ export function montage(background: Volume, overlay: Volume | undefined, options
 
 /** A PNG of a picture, 8 bits a channel; a picture without transparency is stored without an opacity channel. */
 export function encodePng({ width, height, rgba }: Picture): Uint8Array {
-  const opaque = rgba.every((value, n) => n % 4 !== 3 || value === 255)
-  const data = opaque ? rgba.filter((_, n) => n % 4 !== 3) : rgba
+  const opaque = isOpaque(rgba)
+  const data = opaque ? withoutOpacity(rgba) : rgba
   return encode({ width, height, data, channels: opaque ? 3 : 4 }, { zlib: { level: 6 } })
+}
+
+function isOpaque(rgba: Uint8Array): boolean {
+  for (let n = 3; n < rgba.length; n += 4) if (rgba[n] !== 255) return false
+  return true
+}
+
+function withoutOpacity(rgba: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((rgba.length / 4) * 3)
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    rgb[to] = rgba[from]!
+    rgb[to + 1] = rgba[from + 1]!
+    rgb[to + 2] = rgba[from + 2]!
+  }
+  return rgb
 }
 
 /** Scan and overlay ready to be drawn slice by slice (drawPanel). */
