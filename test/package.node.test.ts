@@ -54,6 +54,9 @@ packed('npm pack makes a tarball with what is needed and nothing of the tests', 
     'dist/explain-entry.js',
     'dist/viewer/index.html',
     'dist/viewer/licences.txt',
+    'dist/io/montage-thread.node.js',
+    'workflow/Snakefile',
+    'workflow/profiles/slurm/status.sh',
     'LICENSE',
   ])
     assert.ok(files.includes(`package/${name}`), `${name} is missing`)
