@@ -256,6 +256,14 @@ test('many groups with long names get slanted, and all fit', () => {
   })
   assertSound(svg)
   assert.is(count(svg, /rotate\(-36/g), 12)
+  const groups = [
+    { name: 'a', values: [1, 2, 3], mark: 9 },
+    { name: 'b', values: [], mark: 2 },
+    { name: 'c', values: [1], mark: Number.NaN },
+  ]
+  const marked = boxChart({ y: { label: 'r' }, groups })
+  assertSound(marked)
+  assert.is(count(marked, /<path [^>]*fill="#1a1a1a"/g), 2)
   assert.throws(
     () => lineChart({ width: 50, x: { label: '' }, y: { label: '' }, series: [{ name: 'a', points: [[0, 0]] }] }),
     /50 x/,

@@ -184,18 +184,20 @@ export function drawMethod(results: RelevanceResults, method: MethodResults): Me
 /** r of each region with random weights, by method, and the network's own; none without such networks. */
 export function drawRandom({ random, regions }: RelevanceResults): ScatterFigure[] {
   return regions.flatMap(({ name }, r): ScatterFigure[] => {
-    const groups = random.flatMap(({ choice, rows }) => {
+    const groups = random.map(({ choice, rows }) => {
       const own = rows.filter(({ region }) => region === r)
       const row = own.find(({ adjustment }) => adjustment === 'residualised') ?? own[0]!
-      const known = (list: readonly (number | undefined)[]) => list.filter((value) => value !== undefined)
-      return [
-        { name: `${choice.name}, random`, values: known(row.others) },
-        { name: choice.name, values: known([row.own]) },
-      ]
+      return { name: choice.name, values: row.others.filter((value) => value !== undefined), mark: row.own }
     })
     if (!groups.some(({ values }) => values.length > 0)) return []
-    const title = `${name}: with learned and with random weights`
-    const y = { label: 'r of relevance and volume', domain: [-1, 1] as const }
-    return [{ name: fileStem(name, 'random'), svg: boxChart({ title, width: 500, height: 400, y, groups }) }]
+    const svg = boxChart({
+      title: `${name}: the network beside random weights`,
+      width: 500,
+      height: 400,
+      y: { label: 'r of relevance and volume', domain: [-1, 1] },
+      label: 'diamond: the network; box and dots: random weights',
+      groups,
+    })
+    return [{ name: fileStem(name, 'random'), svg }]
   })
 }

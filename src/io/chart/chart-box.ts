@@ -3,13 +3,20 @@ import { quantileSorted } from 'd3-array'
 import { requireDistinct } from './chart-bar.ts'
 import { type AxisOptions, type ChartOptions, domainOf, makeFrame } from './chart-frame.ts'
 import { seriesColour } from './chart-palette.ts'
-import { INK, rule, tag } from './chart-svg.ts'
+import { INK, PAPER, rule, tag } from './chart-svg.ts'
 
 export interface BoxChartOptions extends ChartOptions {
   readonly y: AxisOptions
   readonly label?: string
-  /** Values that are not finite are left out. */
-  readonly groups: readonly { readonly name: string; readonly values: readonly number[] }[]
+  readonly groups: readonly BoxGroup[]
+}
+
+export interface BoxGroup {
+  readonly name: string
+  /** Those that are not finite are left out. */
+  readonly values: readonly number[]
+  /** A value to compare them with, drawn as a diamond over the box. */
+  readonly mark?: number
 }
 
 /**
@@ -23,17 +30,18 @@ export function boxChart({ title, width, height = 360, groups, label, ...axes }:
   requireDistinct(names)
   const y = domainOf(
     axes.y,
-    groups.flatMap(({ values }) => values),
+    groups.flatMap(({ values, mark }) => (mark === undefined ? values : [...values, mark])),
   )
   const frame = makeFrame({ title, width, height, x: { names, label }, y })
   const band = frame.x.bandwidth()
   const thick = Math.min(0.42 * band, 44)
   return frame.render(
-    groups.flatMap(({ name, values }, n) => {
+    groups.flatMap(({ name, values, mark }, n) => {
       const shown = values.filter((value) => Number.isFinite(frame.y(value)))
-      if (shown.length === 0) return []
       const centre = frame.x(name)! + band / 2
       const boxAt = centre - thick / 2 - 3
+      const diamond = mark !== undefined && Number.isFinite(frame.y(mark)) ? [diamondAt(boxAt, frame.y(mark))] : []
+      if (shown.length === 0) return diamond
       const dotsAt = centre + thick / 2 + 3
       return [
         ...boxMarks(shown, frame.y, boxAt, thick, seriesColour(n)),
@@ -46,9 +54,18 @@ export function boxChart({ title, width, height = 360, groups, label, ...axes }:
             'fill-opacity': 0.6,
           }),
         ),
+        ...diamond,
       ]
     }),
   )
+}
+
+const DIAMOND = 6.5
+
+/** Ringed in white, so that it stands out from a box behind it. */
+function diamondAt(x: number, y: number) {
+  const d = `M${x} ${y - DIAMOND}L${x + DIAMOND} ${y}L${x} ${y + DIAMOND}L${x - DIAMOND} ${y}Z`
+  return tag('path', { d, fill: INK, stroke: PAPER, 'stroke-width': 1.5 })
 }
 
 function boxMarks(
