@@ -192,7 +192,7 @@ function howItWasDone(results: RelevanceResults): Html {
   return html`<section class="wide"><h2>How it was done</h2><p>Every scan is explained for ${target}, whatever its label; maps are
 brought back to the grid of the scan. In each region values are added up in float64. Files beside this page:
 <code>regions.tsv</code> (a row a scan, method and region), <code>correlations.tsv</code>, <code>classification.tsv</code>,
-<code>predictions.tsv</code>, <code>relevance.json</code>, <code>groups/</code> (mean, difference and t maps),
+<code>predictions.tsv</code>, ${results.random.length > 0 ? html`<code>random.tsv</code>, ` : ''}<code>relevance.json</code>, <code>groups/</code> (mean, difference and t maps),
 <code>figures/</code>.</p><div class="scroll"><table><tbody>${rows.map(
     ([name, value]) => html`<tr><th scope="row">${name}</th><td class="text">${value}</td></tr>`,
   )}</tbody></table></div></section>`
