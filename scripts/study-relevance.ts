@@ -4,7 +4,7 @@
  * cohort and explained on another that it has not seen.
  *
  * Options: --out DIR (default study), --voxel MM (4), --method NAMES (lrp,lrp:dyrba,mask), --random COUNT (5), --subjects COUNT
- * (80, to learn from), --people COUNT (60, to explain), --epochs COUNT (8). Everything goes on where it was.
+ * (160, to learn from), --people COUNT (60, to explain), --epochs COUNT (8). Everything goes on where it was.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     voxel: { type: 'string', default: '4' },
     method: { type: 'string', default: 'lrp,lrp:dyrba,mask' },
     random: { type: 'string', default: '5' },
-    subjects: { type: 'string', default: '80' },
+    subjects: { type: 'string', default: '160' },
     people: { type: 'string', default: '60' },
     epochs: { type: 'string', default: '8' },
   },
