@@ -25,8 +25,7 @@ const NETWORKS = ['alexnet3d_cv8', 'resnet3d_cv8']
 const WORDS = [
   'saliency',
   'inputXGradient',
-  'ig:steps=20',
-  'smoothGrad:samples=10',
+  'ig:steps=10',
   'guidedBackprop',
   'deconvolution',
   'gradCam',
