@@ -22,7 +22,8 @@ const MAX_NIFTI1_DIM = 32767
  * A single-file NIfTI: NIfTI-1, or NIfTI-2 where a dimension exceeds 32767.
  *
  * The sform holds the affine (float32 in NIfTI-1, float64 in NIfTI-2) under the code of the file the volume was read
- * from, else 2 (aligned to something: claims neither scanner nor template space). A qform with the same code is added
+ * from, else 2 (aligned to something: claims neither scanner nor template space); 0 where that file had no code and the
+ * volume still lies where its voxel sizes alone put it. A qform with the same code is added
  * when the affine is a rotation, possibly with a flip, times voxel sizes. The display range is that of the finite values.
  *
  * @param volume shape [nx, ny, nz], i fastest; what readVolume returned, or a plain Volume
@@ -41,7 +42,7 @@ export function writeVolume(volume: Volume & { nifti?: NiftiInfo }, options: Wri
   if (!isUsableAffine(affine)) {
     throw new InputError(`a volume cannot be written with the affine [${affine.join(', ')}]: not finite or singular`)
   }
-  const code = [nifti?.sformCode ?? 0, nifti?.qformCode ?? 0].find((c) => c > 0) ?? 2
+  const code = [nifti?.sformCode ?? 0, nifti?.qformCode ?? 0].find((c) => c > 0) ?? (nifti && isBare(affine) ? 0 : 2)
   const write = shape.some((n) => n > MAX_NIFTI1_DIM) ? writeHeader2 : writeHeader1
   const header = write(volume, code, options.description ?? 'voxplain')
   const file = new Uint8Array(header.length + 4 * data.length)
@@ -49,6 +50,14 @@ export function writeVolume(volume: Volume & { nifti?: NiftiInfo }, options: Wri
   // All platforms with WebGPU are little-endian, so the array's own bytes are the file's.
   file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), header.length)
   return options.gzip ? gzipSync(file, { mtime: 0, level: 6 }) : file
+}
+
+/**
+ * Whether voxel sizes say all of an affine. Programs disagree on where such a file lies (nibabel and SPM flip and centre it),
+ * so a copy that claimed our place for it would not lie over the original in them.
+ */
+function isBare(affine: Affine): boolean {
+  return affine.slice(0, 12).every((value, n) => (n % 5 === 0 ? value > 0 : value === 0))
 }
 
 /** Header plus the four bytes that say "no extensions". Offsets: nifti1.h. */
