@@ -71,6 +71,8 @@ test('UTF-8 and the UTF-16 of spreadsheets', () => {
   assert.is(decodeTable(new TextEncoder().encode(text)), text)
   const units = Uint16Array.from([0xfeff, ...[...text].map((letter) => letter.charCodeAt(0))])
   assert.equal(cells(decodeTable(new Uint8Array(units.buffer))), [['ä', '1']])
+  const latin = Uint8Array.from('a\tb\nM\u00fcller\t1\n', (letter) => letter.charCodeAt(0))
+  fails(() => decodeTable(latin, 'old.csv'), /^old\.csv, line 2, holds letters that are not UTF-8; save it as UTF-8/)
 })
 
 test('any table survives being written with quotation marks', () => {

@@ -1,6 +1,7 @@
 /** The atlas of methods that work region by region. */
 import { type Atlas, makeAtlas } from '../io/atlas/atlas.ts'
 import { parseRegionNames, type RegionName } from '../io/atlas/region-names.ts'
+import { decodeTable } from '../io/cohort/table.ts'
 import { readFileChecked, readVolumeFile } from '../io/files.node.ts'
 import type { Volume } from '../io/volume.ts'
 
@@ -12,7 +13,7 @@ import type { Volume } from '../io/volume.ts'
 export async function openAtlas(path: string, table?: string): Promise<Atlas> {
   const volume = await readVolumeFile(path)
   const text = table === undefined ? await tableBeside(path) : { path: table, bytes: await readFileChecked(table) }
-  const names = text ? parseRegionNames(new TextDecoder().decode(text.bytes), text.path) : numbersOf(volume)
+  const names = text ? parseRegionNames(decodeTable(text.bytes, text.path), text.path) : numbersOf(volume)
   return makeAtlas(volume, names, path)
 }
 

@@ -24,7 +24,7 @@ const MISSING = new Set(['', 'n/a', 'na', 'nan', '<na>', '#n/a', 'null'])
 /**
  * The text of a table's bytes: UTF-8, or the UTF-16 that spreadsheets call Unicode text.
  * @param name what to call the table in error messages
- * @throws InputError when the bytes are no text
+ * @throws InputError when the bytes are no text, or text of another encoding
  */
 export function decodeTable(bytes: Uint8Array, name = 'the table'): string {
   const mark = bytes.length >= 2 ? `${bytes[0]},${bytes[1]}` : ''
@@ -33,7 +33,16 @@ export function decodeTable(bytes: Uint8Array, name = 'the table'): string {
   if (text.includes('\0') || text.startsWith('PK\u0003\u0004')) {
     throw new InputError(`${name} is not a text table; save it as tab-separated (.tsv) or comma-separated (.csv) text`)
   }
-  return text
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes)
+  } catch (cause) {
+    // Such as the umlauts of a spreadsheet's plain CSV: as something else they would get into names and paths.
+    const line = text.slice(0, text.indexOf('\uFFFD')).split('\n').length
+    throw new InputError(
+      `${name}, line ${line}, holds letters that are not ${encoding.toUpperCase()}; save it as UTF-8 text ("CSV UTF-8" in Excel)`,
+      { cause },
+    )
+  }
 }
 
 /**
