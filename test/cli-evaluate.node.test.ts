@@ -143,6 +143,13 @@ test('labels that were grouped for training', async () => {
     cohort.contrasts.map((c: { positives: { scans: number } }) => c.positives.scans),
     [3, 2, 5],
   )
+  // The class is called AD+MCI, which no scan is labelled.
+  const { out: unnamed } = await voxplain(
+    ...['evaluate', place.network, table, '--label', 'AD=1,MCI=1,CN=0', '--draws', '100', '--json'],
+  )
+  const [only] = JSON.parse(unnamed).cohorts[0].contrasts
+  assert.equal(only.auc, cohort.contrasts[2].auc)
+  assert.equal([only.positives, only.negatives], [cohort.contrasts[2].positives, cohort.contrasts[2].negatives])
 })
 
 test('wrong use is refused before the GPU is opened', async () => {
@@ -164,6 +171,13 @@ test('wrong use is refused before the GPU is opened', async () => {
   assertRefused(await voxplain('evaluate', '--predictions', table), 2, 'has no column "predicted_label"')
   const missing = await write('missing.tsv', 'participant_id\tdiagnosis\tpath\na\tCN\tnone.nii\n')
   assertRefused(await voxplain('evaluate', place.network, missing), 2, 'missing.tsv', 'a (line 2)')
+  const other = await write('other.tsv', 'participant_id\tdiagnosis\tpath\na\tFTD\tscans/0.nii.gz\n')
+  assertRefused(
+    await voxplain('evaluate', place.network, other),
+    2,
+    'no scan is labelled CN or AD; labels there are: FTD',
+    '--label',
+  )
   const unlabelled = await write('unlabelled.tsv', 'participant_id\tpath\na\tscans/0.nii.gz\n')
   assertRefused(await voxplain('evaluate', place.network, unlabelled), 2, 'no column of labels')
 })

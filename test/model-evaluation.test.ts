@@ -241,6 +241,13 @@ test('scores that round to 1 keep their order', () => {
   assert.is(areaUnderRoc(positive, logOdds), 1)
 })
 
+test('sub-01 and 01 are one subject', () => {
+  const rows = TWO.rows.flatMap((row) => [row, { ...row, participant: `sub-${row.participant}`, session: 'later' }])
+  const [once, twice] = [TWO, { ...TWO, rows }].map((each) => evaluatePredictions(each, { replicates: 200 }))
+  assert.equal([twice!.subjects, twice!.contrasts[0]!.positives.subjects], [6, once!.contrasts[0]!.positives.subjects])
+  near(twice!.contrasts[0]!.auc.interval![0], once!.contrasts[0]!.auc.interval![0])
+})
+
 test('a cohort, with all numbers by hand', () => {
   const contrasts = [parseContrast('AD:CN'), parseContrast('MCI:CN'), parseContrast('AD:other')]
   const found = evaluatePredictions(TWO, { contrasts, replicates: 200 })

@@ -9,7 +9,7 @@ import type { Grid } from '../io/resample.ts'
 import { TEST, VALIDATION } from '../model/crossval/crossval.ts'
 import { shuffleLabels } from '../model/crossval/shuffle-labels.ts'
 import { studyContrasts } from '../model/crossval/summary.ts'
-import type { Contrast } from '../model/evaluation/contrast.ts'
+import { type Contrast, contrastsInLabels } from '../model/evaluation/contrast.ts'
 import { splitsFromColumn, splitsFromLists } from '../model/training/split-given.ts'
 import { type Split, stratifiedFolds } from '../model/training/splits.ts'
 import { checkContrasts, fileNameOf } from './evaluate-inputs.ts'
@@ -123,14 +123,8 @@ function defaultContrasts(
   labels: readonly string[],
   classOf: ReadonlyMap<string, string>,
 ): Contrast[] {
-  const labelsOf = (name: string) => {
-    const own = labels.filter((label) => classOf.get(label) === name)
-    return own.length > 0 ? own : [name]
-  }
   const untrained = labels.filter((label) => !classes.includes(classOf.get(label) ?? label))
-  return studyContrasts(classes, untrained).map(({ name, positive, negative }) => {
-    return { name, positive: positive.flatMap(labelsOf), negative: negative.flatMap(labelsOf) }
-  })
+  return contrastsInLabels(studyContrasts(classes, untrained), labels, classOf)
 }
 
 function asPrediction({ participant, session, givenLabel }: Cohort['rows'][number]) {

@@ -5,6 +5,7 @@ import { onEach } from '../engine/session.ts'
 import { makePredictor } from '../explain/predict.ts'
 import type { Cohort } from '../io/cohort/cohort.ts'
 import { parseLabelMapping } from '../io/cohort/cohort-labels.ts'
+import { decodeTable } from '../io/cohort/table.ts'
 import { InputError } from '../io/errors.ts'
 import { readFileChecked } from '../io/files.node.ts'
 import type { Network } from '../model/description.ts'
@@ -80,7 +81,7 @@ export function requireFileNames(files: readonly NamedFile[]): void {
 export async function readPredictionFiles(options: EvaluateCommandOptions): Promise<Inputs> {
   const sets: NamedPredictions[] = []
   for (const given of options.predictions) {
-    const text = new TextDecoder().decode(await readFileChecked(given.file))
+    const text = decodeTable(await readFileChecked(given.file), given.file)
     const classes = options.classes ?? (await classesBeside(given.file))
     sets.push({ name: nameOf(given), predictions: parsePredictions(text, { classes, name: given.file }) })
   }
@@ -202,7 +203,7 @@ function mappedLabels(text: string | undefined, classes: readonly string[]): Rea
   )
 }
 
-/** @throws InputError for a contrast that does not fit the classes, or a side without a scan in any cohort */
+/** @throws InputError for a contrast that does not fit the classes, a side without a scan in any cohort, or nothing to evaluate */
 export function checkContrasts(
   sets: readonly NamedPredictions[],
   contrasts: readonly Contrast[],
@@ -211,8 +212,15 @@ export function checkContrasts(
   const labels = new Set(
     sets.flatMap(({ predictions }) => predictions.rows.flatMap(({ trueLabel }) => trueLabel ?? [])),
   )
+  const { classes } = sets[0]!.predictions
+  if (contrasts.length === 0 && ![...labels].some((label) => classes.includes(classOf?.get(label) ?? label))) {
+    throw new InputError(
+      `no scan is labelled ${classes.join(' or ')}; labels there are: ${[...labels].join(', ') || 'none'}; ` +
+        `map them with --label LABEL=${classes.at(-1)},..., or name a --contrast`,
+    )
+  }
   for (const contrast of contrasts) {
-    contrastSamples({ classes: sets[0]!.predictions.classes, rows: [] }, contrast, classOf)
+    contrastSamples({ classes, rows: [] }, contrast, classOf)
     const absent = [...contrast.positive, ...contrast.negative].find((label) => !labels.has(label))
     if (absent === undefined) continue
     throw new InputError(

@@ -1,7 +1,7 @@
 /** voxplain evaluate: how good a network is on cohorts, every number with its interval. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { InputError } from '../io/errors.ts'
-import { type Contrast, parseContrast } from '../model/evaluation/contrast.ts'
+import { type Contrast, contrastsInLabels, defaultContrasts, parseContrast } from '../model/evaluation/contrast.ts'
 import { evaluatePredictions } from '../model/evaluation/evaluation.ts'
 import { formatEstimate } from '../model/evaluation/evaluation-table.ts'
 import { addCohortOptions } from './cohort-options.ts'
@@ -92,8 +92,11 @@ async function evaluate(
   const { sets, failed, about, classOf } = read ?? (await predictCohorts(network!, cohorts, options, reporter))
   checkContrasts(sets, options.contrast ?? [], classOf)
   const { draws: replicates, level, seed, contrast: wanted } = options
+  // Told by class where nobody names any, but a class may be of several labels and have the name of none.
+  const labels = sets.flatMap(({ predictions }) => predictions.rows.flatMap(({ trueLabel }) => trueLabel ?? []))
+  const contrasts = wanted ?? contrastsInLabels(defaultContrasts(sets[0]!.predictions.classes), labels, classOf)
   const evaluations = sets.map(({ name, predictions }): NamedEvaluation => {
-    const settings = { contrasts: wanted, classOf, replicates, level, seed }
+    const settings = { contrasts, classOf, replicates, level, seed }
     return { name, evaluation: evaluatePredictions(predictions, settings) }
   })
   printEvaluations(evaluations, reporter)

@@ -39,6 +39,22 @@ export function defaultContrasts(classes: readonly string[]): Contrast[] {
   return [...pairs, ...classes.map((name) => ({ name: `${name} vs rest`, positive: [name], negative: rest(name) }))]
 }
 
+/** Contrasts of classes, told in the labels that tables have, of which several may make a class. */
+export function contrastsInLabels(
+  contrasts: readonly Contrast[],
+  labels: Iterable<string>,
+  classOf: ReadonlyMap<string, string> = new Map(),
+): Contrast[] {
+  const known = [...new Set(labels)]
+  const labelsOf = (name: string) => {
+    const own = known.filter((label) => (classOf.get(label) ?? label) === name)
+    return own.length > 0 ? own : [name]
+  }
+  return contrasts.map(({ name, positive, negative }) => {
+    return { name, positive: positive.flatMap(labelsOf), negative: negative.flatMap(labelsOf) }
+  })
+}
+
 export interface ContrastSamples {
   /** Rows whose true label is on one of the two sides. */
   readonly rows: readonly PredictionRow[]

@@ -1,4 +1,5 @@
 /** How good a network's predictions of a cohort are: every number with its interval, by contrast and over all classes. */
+import { participantKey } from '../../io/cohort/cohort.ts'
 import { type BinaryCounts, type BinaryMetricName, binaryMetrics, countBinary } from './binary-metrics.ts'
 import { type BootstrapOptions, bootstrapIntervals } from './bootstrap.ts'
 import { type Calibration, calibration } from './calibration.ts'
@@ -81,7 +82,7 @@ function overClasses(
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
   if (rows.length === 0) return { accuracy: nothing, balancedAccuracy: nothing, confusion }
   const called = rows.map((row) => argmax(row.probabilities))
-  const subjects = rows.map((row) => row.participant)
+  const subjects = rows.map(participantKey)
   const numbers = (samples: readonly number[]) => {
     const matrix = confusionMatrix(
       samples.map((n) => labels[n]!),
@@ -101,7 +102,7 @@ function overClasses(
 
 function evaluateContrast(predictions: Predictions, contrast: Contrast, options: EvaluateOptions): ContrastEvaluation {
   const { rows, positive, scores, logOdds } = contrastSamples(predictions, contrast, options.classOf)
-  const subjects = rows.map((row) => row.participant)
+  const subjects = rows.map(participantKey)
   const called = logOdds.map((odds) => odds > 0)
   const counts = countBinary(positive, called)
   const values = binaryMetrics(counts)
@@ -137,5 +138,5 @@ function evaluateContrast(predictions: Predictions, contrast: Contrast, options:
 }
 
 function countSubjects(rows: readonly PredictionRow[]): number {
-  return new Set(rows.map((row) => row.participant)).size
+  return new Set(rows.map(participantKey)).size
 }
