@@ -58,6 +58,11 @@ test('classes: controls first, patients last, whatever the rows', () => {
   assert.equal(orderClasses(['AD', 'MCI', 'CN', 'MCI']), ['CN', 'MCI', 'AD'])
   assert.equal(orderClasses(['patient', 'control']), ['control', 'patient'])
   assert.equal(orderClasses(['g10', 'g9']), ['g9', 'g10'])
+  // By natural order the disease would be class 0, to which residuals are fitted and patients compared.
+  assert.equal(orderClasses(["Alzheimer's disease", 'healthy control']), ['healthy control', "Alzheimer's disease"])
+  assert.equal(orderClasses(['AD', 'prodromal AD', 'non-AD', 'Cognitively Normal', 'CN']), [
+    ...['CN', 'Cognitively Normal', 'non-AD', 'prodromal AD', 'AD'],
+  ])
   assert.ok(compareNatural('M6', 'M12') < 0 && compareNatural('M06', 'M6') !== 0 && compareNatural('a', 'a1') < 0)
   assert.equal(cohortOf(SOUND, { classes: ['AD', 'CN'] }).classes, ['AD', 'CN'])
 })
@@ -118,6 +123,15 @@ test('classes without a scan, a single class, no label column, no rows', () => {
     undefined,
   )
   assert.match(gone.problems[0]!.message, /no rows after 3 were left out/)
+})
+
+test('labels that differ in capitals alone are no two classes', () => {
+  const rows = [...SOUND, 'sub-4 M0 ad 70 M']
+  assertProblems(
+    problems(rows),
+    /^label : classes in the column "diagnosis" that differ in capitals alone: AD, ad; write/,
+  )
+  assertProblems(problems(rows, { labels: 'AD=AD,ad=AD,CN=CN' }))
 })
 
 test('participants: nobody, names that would lead elsewhere, one twice', () => {

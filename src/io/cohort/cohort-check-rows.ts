@@ -78,6 +78,12 @@ export function checkLabels(cohort: Cohort, absentClasses = false): CohortProble
       ),
     )
   }
+  const folded = classes.map((name) => name.toLowerCase())
+  const alike = classes.filter((_, k) => folded.indexOf(folded[k]!) !== folded.lastIndexOf(folded[k]!))
+  if (alike.length > 0) {
+    const message = `classes in the column "${labelColumn}" that differ in capitals alone: ${alike.join(', ')}; write them one way, or map them`
+    problems.push(problemOf('label', message, []))
+  }
   if (rows.length === 0) return problems
   if (classes.length < 2) {
     const found = classes.length === 1 ? `only the class ${classes[0]}` : 'no class'

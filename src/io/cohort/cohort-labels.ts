@@ -12,12 +12,22 @@ export interface LabelMapping {
 const CONTROLS = new Set(['cn', 'hc', 'nc', 'nl', 'control', 'controls', 'healthy', 'normal', 'con', 'ctl', 'ctrl'])
 const PATIENTS = new Set(['ad', 'dementia', 'alzheimer', 'patient', 'patients', 'case', 'cases', 'disease'])
 
+const DENIALS = new Set(['no', 'non', 'not', 'without', 'negative'])
+
 /**
  * Names in the order of a network's outputs: controls first, so that a later class is a disease as in most published
- * networks; AD, dementia or patients last; others between, each kind in natural order. Does not depend on rows.
+ * networks; AD, dementia or patients last; others between, each kind in natural order. Names of several words count by
+ * a word (`healthy control`, `Alzheimer's disease`), behind those that are known as they are. Does not depend on rows.
  */
 export function orderClasses(names: Iterable<string>): string[] {
-  const rank = (name: string) => (CONTROLS.has(name.toLowerCase()) ? 0 : PATIENTS.has(name.toLowerCase()) ? 2 : 1)
+  const rank = (name: string) => {
+    const lower = name.toLowerCase()
+    if (CONTROLS.has(lower)) return 0
+    if (PATIENTS.has(lower)) return 4
+    const words = lower.split(/[^\p{L}]+/u)
+    if (words.some((word) => DENIALS.has(word))) return 2
+    return words.some((word) => CONTROLS.has(word)) ? 1 : words.some((word) => PATIENTS.has(word)) ? 3 : 2
+  }
   return [...new Set(names)].sort((a, b) => rank(a) - rank(b) || compareNatural(a, b))
 }
 
