@@ -114,7 +114,9 @@ test('volumes that are no atlas say why', () => {
     [[0, 0.4], /the value 0\.4.*is it a map of probabilities/],
     [[0, -1], /the value -1, but labels are whole numbers/],
     [[0, Number.POSITIVE_INFINITY], /the value Infinity/],
-    [[0, 2 ** 25], /label 33554432; those above/],
+    [[0, 2 ** 25], /label 33554432; from 16777216 on/],
+    // What a label of 16777217 becomes in float32.
+    [[0, Math.fround(2 ** 24 + 1)], /label 16777216; from 16777216 on/],
     [[0, 0], /no labels: all of its voxels are 0/],
     [[3, 5], /labels without names: 5; give the table/],
   ]

@@ -18,7 +18,7 @@ export interface Atlas extends Grid {
   readonly regions: readonly Region[]
 }
 
-/** Whole numbers up to here are exact in a volume's float32. */
+/** Whole numbers below are exact in a volume's float32; this one may have been the next. */
 const LARGEST_LABEL = 2 ** 24
 
 /** As far from a whole number as a file's scaling may bring a label. */
@@ -60,8 +60,8 @@ function labelsOf({ data }: Volume, what: string): Float64Array {
         `${what} has the value ${v}, but labels are whole numbers from 0; is it a map of probabilities?`,
       )
     }
-    if (value > LARGEST_LABEL) {
-      throw new InputError(`${what} has the label ${value}; those above ${LARGEST_LABEL} cannot be told apart`)
+    if (value >= LARGEST_LABEL) {
+      throw new InputError(`${what} has the label ${value}; from ${LARGEST_LABEL} on they cannot be told apart`)
     }
     return value
   })
