@@ -107,6 +107,12 @@ test('what cannot be ranked is refused', async () => {
   assertRefused(await voxplain('regions', one, '--atlas', join(place.folder, 'none.nii')), 2, 'none.nii')
   assertRefused(await voxplain('regions', join(place.folder, 'none.nii'), '--atlas', atlas), 2, 'does not exist')
   assertRefused(await voxplain('regions', one, '--atlas', atlas, '--by', 'perTissue'), 2, '--tissue')
+  assertRefused(
+    await voxplain('regions', one, '--atlas', atlas, '--tissue', far),
+    2,
+    'the tissue is nothing but 0',
+    one,
+  )
   assertRefused(await voxplain('regions', one), 2, '--atlas')
 })
 

@@ -98,7 +98,7 @@ async function regions(paths: readonly string[], options: Options, reporter: Rep
   return 0
 }
 
-/** @throws InputError for a map that does not overlap the atlas */
+/** @throws InputError for a map that does not overlap the atlas or the tissue */
 async function tablesOf(
   paths: readonly string[],
   atlas: Atlas,
@@ -111,6 +111,11 @@ async function tablesOf(
     // Maps of a cohort share a grid: atlas and tissue are brought there once.
     if (!placed || !sameGrid(placed.grid, map)) {
       const scan = tissue && (sameGrid(tissue, map) ? tissue : resample(tissue, map, 'linear'))
+      if (scan?.data.every((value) => !(value > 0))) {
+        throw new InputError(
+          `the tissue is nothing but 0 on the grid of ${path}; is it grey matter in the space of the map?`,
+        )
+      }
       placed = { atlas: atlasOnGrid(atlas, map), scan, grid: map }
     }
     tables.push({ path, rows: regionTable(map, placed.atlas, { scan: placed.scan }) })
