@@ -26,6 +26,12 @@ const tables: Record<string, string> = {
   'FSL XML of labels':
     '<?xml version="1.0"?>\n<atlas version="1.0"><header><type>Label</type></header><data>' +
     '<label index="11" x="1" y="2" z="3">Gyrus, first_L</label>\n<label index="12">Cuneus 2_L</label></data></atlas>',
+  "FSL's own spelling":
+    '<atlas><header><type>Probabalistic</type></header><data>' +
+    '<label index="10">Gyrus, first_L</label><label index="11">Cuneus 2_L</label></data></atlas>',
+  'label descriptions of ITK-SNAP':
+    '################\n# ITK-SnAP Label Description File\n    0     0    0    0        0  0  0    "Clear Label"\n' +
+    '   11   255    0    0        1  1  1    "Gyrus, first_L"\n   12     0  255    0      0.5  1  0    "Cuneus 2_L"\r\n',
   'FSL XML of probabilities':
     '<atlas><header><type>Probabilistic</type></header><data>' +
     "<label index='10' x='1'>Gyrus, first_L</label><label x='3' index='11'>Cuneus 2_L</label></data></atlas>",
@@ -181,6 +187,7 @@ test('sides by the names of the atlases people have', () => {
     ['lh.insula', 'rh.insula', 'insula'],
     ['ctx-lh-cuneus', 'ctx-rh-cuneus', 'ctx-cuneus'],
     ['Insula left', 'Insula right', 'Insula'],
+    ['L_V1_ROI', 'R_V1_ROI', 'V1_ROI'],
     ['Area hOc1 L', 'Area hOc1 R', 'Area hOc1'],
   ]
   for (const [left, right, name] of pairs) {

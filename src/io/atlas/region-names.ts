@@ -1,6 +1,6 @@
 /**
  * Names of an atlas's labels, from the tables that atlases come with: BIDS dseg.tsv and other TSV or CSV with a header, lists
- * without one (AAL's .nii.txt and ROI_MNI_V*.txt, FreeSurfer's colour tables), FSL's XML.
+ * without one (AAL's .nii.txt and ROI_MNI_V*.txt, colour tables of FreeSurfer and ITK-SNAP), FSL's XML.
  */
 import { parseTable } from '../cohort/table.ts'
 import { InputError } from '../errors.ts'
@@ -48,7 +48,9 @@ const NAME_COLUMNS = [
  */
 export function parseRegionNames(text: string, what = 'the region table'): RegionName[] {
   const plain = text.replace(/^\uFEFF/, '')
-  const all = /^\s*</.test(plain) ? fromXml(plain, what) : (fromList(plain) ?? fromColumns(plain, what))
+  const all = /^\s*</.test(plain)
+    ? fromXml(plain, what)
+    : (fromSnap(plain) ?? fromList(plain) ?? fromColumns(plain, what))
   const names = new Map<number, RegionName>()
   for (const region of all) {
     if (region.value === 0) continue
@@ -65,7 +67,8 @@ export function parseRegionNames(text: string, what = 'the region table'): Regio
 /** FSL's atlas description: the summary volume of a probabilistic atlas has label + 1. */
 function fromXml(text: string, what: string): RegionName[] {
   if (!/<atlas[\s>]/.test(text)) throw new InputError(`${what} is XML, but no FSL atlas description: it has no <atlas>`)
-  const shift = /<type>\s*probabilistic\s*<\/type>/i.test(text) ? 1 : 0
+  // `Probabalistic` is how some of FSL's own files spell it.
+  const shift = /<type>\s*probab[ai]listic\s*<\/type>/i.test(text) ? 1 : 0
   return [...text.matchAll(/<label\s([^>]*)>([^<]*)<\/label>/g)].map(([, attributes, content]) => {
     const number = (name: string) => new RegExp(`(?:^|\\s)${name}\\s*=\\s*["'](\\d+)["']`).exec(attributes!)?.[1]
     const [value, index] = [number('value'), number('index')]
@@ -80,6 +83,14 @@ function fromXml(text: string, what: string): RegionName[] {
 function unescapeXml(text: string): string {
   const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
   return text.replace(/&(amp|lt|gt|quot|apos);/g, (_, name: string) => entities[name]!)
+}
+
+/** ITK-SNAP's label descriptions: label, colour, opacity, two flags and the name in quotation marks; undefined for others. */
+function fromSnap(text: string): RegionName[] | undefined {
+  const lines = text.split(/\r\n|\n|\r/).filter((line) => /^\s*[^#\s]/.test(line))
+  const found = lines.map((line) => /^\s*(\d+)(?:\s+\d+){3}\s+[\d.]+\s+[01]\s+[01]\s+"(.+)"\s*$/.exec(line))
+  if (found.length === 0 || found.includes(null)) return undefined
+  return found.map((match) => ({ value: Number(match![1]), name: match![2]!.trim() }))
 }
 
 /** Lines without a header; undefined where a line is not of their kind. Lines that begin with # are comments. */

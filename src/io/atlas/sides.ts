@@ -1,10 +1,11 @@
 /** Regions of the left and the right half of the brain as one. */
 import type { Atlas, Region } from './atlas.ts'
 
-/** How atlases mark a side, with what is around it: AAL, Harvard-Oxford and FSL, FreeSurfer, parcellations of surfaces. */
+/** How atlases mark a side, with what is around it: AAL, Harvard-Oxford and FSL, FreeSurfer, HCP-MMP (L_V1_ROI), surfaces. */
 const MARKS = [
   /^()(left|right)[-_. ]+(.+)$/i,
   /^()([lr]h)[-_.](.+)$/i,
+  /^()([LR])[-_. ](.+)$/,
   /^(ctx[-_]|wm[-_])([lr]h)[-_](.+)$/i,
   /^(.+)[-_. ](left|right)()$/i,
   /^(.+)[-_.]([lr]h)()$/i,
