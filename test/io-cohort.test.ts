@@ -125,6 +125,14 @@ test('classes without a scan, a single class, no label column, no rows', () => {
   assert.match(gone.problems[0]!.message, /no rows after 3 were left out/)
 })
 
+test('a decimal comma is told', () => {
+  const german = cohortOf(['participant_id label age', '1 CN 73,6', '2 AD 70'])
+  assert.equal(
+    readCovariates(german, ['age']).faults.map(({ detail }) => detail),
+    ['age "73,6" has a decimal comma; write a point'],
+  )
+})
+
 test('labels that differ in capitals alone are no two classes', () => {
   const rows = [...SOUND, 'sub-4 M0 ad 70 M']
   assertProblems(

@@ -112,7 +112,8 @@ function readerOf(name: string, column: string, cells: readonly (string | null)[
 
 function plainNumber(cell: string): number | string {
   const value = Number(cell)
-  return Number.isFinite(value) ? value : 'is not a finite number'
+  if (Number.isFinite(value)) return value
+  return /^-?\d+,\d+$/.test(cell) ? 'has a decimal comma; write a point' : 'is not a finite number'
 }
 
 /** 0 male, 1 female. Codes 1 and 2 are taken as male and female, 0 and 1 as male and female; both are noted. */
