@@ -4,8 +4,8 @@
  * run by onnx-run.ts.
  */
 import { InputError } from '../../io/errors.ts'
-import { type Network, validateDescription, validateNetwork, type Weight } from '../description.ts'
-import type { Layer } from '../layer.ts'
+import { layerShapes, type Network, validateDescription, validateNetwork, type Weight } from '../description.ts'
+import type { Layer, LayerType } from '../layer.ts'
 import { formatSizes, type Sizes } from '../layer-rules.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { fixedArray, type OnnxArray } from './onnx-array.ts'
@@ -96,6 +96,13 @@ function inputSizes({ name, shape }: OnnxValue, given?: readonly number[]): { ba
   return { batch, sizes: sizes as number[] }
 }
 
+/** The sizes of a sample as [C, D, H, W]. Three axes are a scan without an axis of channels, or its slices as channels. */
+function inputOf(sizes: Sizes): readonly [number, number, number, number] {
+  if (sizes.length === 3) return [1, ...(sizes as [number, number, number])]
+  const [channels, ...spatial] = sizes as [number, ...number[]]
+  return [channels, ...new Array<number>(3 - spatial.length).fill(1), ...spatial] as [number, number, number, number]
+}
+
 /** @param end the form that the output is wanted in */
 function convert(bytes: Uint8Array, options: OnnxOptions, end: (x: Live) => Live): OnnxGraph {
   const model = readOnnxModel(bytes, options.external)
@@ -103,10 +110,7 @@ function convert(bytes: Uint8Array, options: OnnxOptions, end: (x: Live) => Live
   const source = chosenInput(model, options.inputs ?? {})
   const output = chosenOutput(model, options.output)
   const { batch, sizes } = inputSizes(source, options.inputShape)
-  const input = [sizes[0]!, 1, 1, 1] as [number, number, number, number]
-  sizes.slice(1).forEach((n, k) => {
-    input[k + 5 - sizes.length] = n
-  })
+  const input = inputOf(sizes)
   const scan = { name: source.name, batch, sizes }
   const budget = 2 ** 20 + bytes.length
   const { g, outputs } = convertModel(model, {
@@ -127,7 +131,8 @@ function convert(bytes: Uint8Array, options: OnnxOptions, end: (x: Live) => Live
   const at = layers.findIndex((l) => l.name === last)
   if (at < layers.length - 1) g.add('output', 'scale', [{ layer: last, sizes: result.sizes }], { factor: 1, offset: 0 })
   const { name, metadata } = model
-  return { name, input, layers, weights: g.weights, output: result.sizes, ...(argMax && { argMax }), metadata }
+  const ends = result.sizes.length === 0 ? [1] : result.sizes
+  return { name, input, layers, weights: g.weights, output: ends, ...(argMax && { argMax }), metadata }
 }
 
 /**
@@ -136,6 +141,30 @@ function convert(bytes: Uint8Array, options: OnnxOptions, end: (x: Live) => Live
  */
 export function readOnnxGraph(bytes: Uint8Array, options: OnnxOptions = {}): OnnxGraph {
   return convert(bytes, options, (x) => x)
+}
+
+/** Layers that change shapes. Where all axes but one have size 1, they keep the order of values. */
+const VIEWS: readonly LayerType[] = ['flatten', 'reshape', 'transpose']
+
+/**
+ * The layers with the softmax or sigmoid last that makes probabilities. What changes the shape after it changes it before
+ * (heads that are convolutions end with [classes, 1, 1, 1]), and a log-softmax, or its exponential, becomes the softmax: then
+ * the network's logits are what it is taken of.
+ */
+function probabilitiesLast({ input, layers, output }: OnnxGraph): readonly Layer[] {
+  const isChain = (k: number): boolean => layers[k]!.inputs[0] === layers[k - 1]?.name
+  let at = layers.length - 1
+  while (output.length === 1 && VIEWS.includes(layers[at]!.type) && isChain(at)) at--
+  if (layers[at]!.type === 'exp' && isChain(at) && layers[at - 1]!.type === 'logSoftmax') at--
+  const end = layers[at]!
+  const isSoftmax = end.type === 'softmax' || end.type === 'logSoftmax'
+  // A softmax over some of the numbers only makes no probabilities of classes.
+  const { shape } = layerShapes({ input, layers })[at]!
+  if (!(isSoftmax ? shape[0] === output[0] : end.type === 'sigmoid')) return layers
+  const before = { name: `${end.name}_flatten`, type: 'flatten', inputs: end.inputs } as const
+  const flatten = shape.length > output.length ? [before] : []
+  const last = { ...end, type: isSoftmax ? 'softmax' : 'sigmoid', inputs: flatten[0] ? [before.name] : end.inputs }
+  return [...layers.slice(0, at), ...flatten, last as Layer]
 }
 
 /** One logit z of the second class, P = sigmoid(z), is a softmax over the logits (0, z): the same network with two outputs. */
@@ -174,7 +203,7 @@ function outputOf(graph: OnnxGraph, layers: readonly Layer[]): 'logits' | 'proba
 
 /**
  * A classifier or a segmentation from an ONNX file, told apart by the output: one number a class, or a volume a class,
- * [N, classes, D, H, W]. A final softmax over the classes gives probabilities; one final sigmoid, or a single logit with
+ * [N, classes, D, H, W]. A final softmax or log-softmax over the classes gives probabilities; one final sigmoid, or a single logit with
  * `options.binary`, becomes two classes with the probabilities [1 - p, p]; several sigmoids are taken as they are; a final
  * ArgMax over the classes is left out.
  * @param recipe the input recipe; default what the file's notes say (our own export), else plainRecipe
@@ -182,8 +211,9 @@ function outputOf(graph: OnnxGraph, layers: readonly Layer[]): 'logits' | 'proba
  */
 export function importOnnx(bytes: Uint8Array, options: OnnxOptions = {}, recipe?: Recipe): Network {
   const graph = convert(bytes, options, (x) => (x.sizes.length > 1 ? volume(x) : x))
-  const isOne = graph.output[0] === 1 && (options.binary || graph.layers.at(-1)!.type === 'sigmoid')
-  const layers = isOne ? twoClasses(graph.layers) : graph.layers
+  const found = probabilitiesLast(graph)
+  const isOne = graph.output[0] === 1 && (options.binary || found.at(-1)!.type === 'sigmoid')
+  const layers = isOne ? twoClasses(found) : found
   if (graph.output[0] === 1 && !isOne) {
     throw new InputError(
       `its output is one number ${graph.output.length > 1 ? 'a voxel' : 'a scan'} without a sigmoid: it may be the logit of the second of two classes (option "binary", on the command line --binary), or no class at all`,

@@ -1,0 +1,84 @@
+/** How ONNX files of classifiers end. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { classify } from '../src/explain/predict.ts'
+import { importOnnx } from '../src/model/formats/onnx.ts'
+import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
+import { buildOnnx, floats, integers, type ModelSpec, type NodeSpec } from './support/onnx-build.ts'
+
+const test = suite('ONNX classifiers')
+test.after(closeTestGpu)
+
+const node = (op: string, from: string, out: string, attributes = {}): NodeSpec => ({
+  op,
+  in: from.split(' '),
+  out,
+  with: attributes,
+})
+
+async function probabilities(spec: ModelSpec, x: number[]) {
+  const network = importOnnx(buildOnnx(spec))
+  const [found] = await classify(await testGpu(), network, [Float32Array.from(x)])
+  return { found: found!, output: network.description.output }
+}
+
+/** The values z, or the sigmoid of the first, with the axes of a volume until the end. */
+const ends: Record<string, { classes: number; nodes: NodeSpec[] }> = {
+  'softmax, then flattened': { classes: 3, nodes: [node('Softmax', 'x', 's', { axis: 1 }), node('Flatten', 's', 'y')] },
+  'softmax of one token': {
+    classes: 3,
+    nodes: [
+      node('Reshape', 'x flat', 'f'),
+      node('Transpose', 'f', 't', { perm: [0, 2, 1] }),
+      node('Softmax', 't', 's', { axis: -1 }),
+      node('Reshape', 's row', 'y'),
+    ],
+  },
+  'log-softmax, then flattened': {
+    classes: 3,
+    nodes: [node('LogSoftmax', 'x', 's', { axis: 1 }), node('Flatten', 's', 'y')],
+  },
+  'exponential of a log-softmax': {
+    classes: 3,
+    nodes: [node('Flatten', 'x', 'f'), node('LogSoftmax', 'f', 's', { axis: 1 }), node('Exp', 's', 'y')],
+  },
+  'sigmoid, then flattened': { classes: 1, nodes: [node('Sigmoid', 'x', 's'), node('Flatten', 's', 'y')] },
+  'sigmoid without an axis of classes': {
+    classes: 1,
+    nodes: [node('Sigmoid', 'x', 's'), node('Reshape', 's all', 'y')],
+  },
+}
+
+for (const [what, { classes, nodes }] of Object.entries(ends)) {
+  test(`${what}: probabilities as they are, logits before`, async () => {
+    const z = [0.5, -1, 2].slice(0, classes)
+    const input = [1, classes, 1, 1, 1]
+    const tensors = { flat: integers(1, classes, 1), row: integers(1, -1), all: integers(-1) }
+    const { found, output } = await probabilities({ input, nodes, tensors, opset: 13 }, z)
+    const logits = classes === 1 ? [0, ...z] : z
+    const total = logits.reduce((sum, v) => sum + Math.exp(v), 0)
+    assert.is(output, 'probabilities')
+    assertClose(found.logits, logits, what)
+    assertClose(
+      found.probabilities,
+      logits.map((v) => Math.exp(v) / total),
+      what,
+    )
+  })
+}
+
+test('a softmax over some of the numbers that an output has is no end', async () => {
+  const nodes = [node('Softmax', 'x', 's', { axis: 1 }), node('Flatten', 's', 'y')]
+  const { found, output } = await probabilities({ input: [1, 2, 1, 1, 2], nodes }, [1, 2, 1, 2])
+  assert.is(output, 'logits')
+  assertClose(found.logits, [0.5, 0.5, 0.5, 0.5], 'logits')
+})
+
+test('three axes of a sample are a scan', () => {
+  const nodes = [node('Flatten', 'x', 'f'), node('Gemm', 'f w', 'y')]
+  const tensors = { w: floats([60, 2], new Array(120).fill(1)) }
+  const { input } = importOnnx(buildOnnx({ input: [1, 3, 4, 5], nodes, tensors })).description
+  assert.equal(input, [1, 3, 4, 5])
+})
+
+test.run()
