@@ -1,8 +1,9 @@
-/** How ONNX files of classifiers end. */
+/** How ONNX files of classifiers end, and what they compute of constants. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { classify } from '../src/explain/predict.ts'
 import { importOnnx } from '../src/model/formats/onnx.ts'
+import { runOnnx } from '../src/model/formats/onnx-run.ts'
 import { assertClose, closeTestGpu, testGpu } from './support/evaluate.ts'
 import { buildOnnx, floats, integers, type ModelSpec, type NodeSpec } from './support/onnx-build.ts'
 
@@ -79,6 +80,34 @@ test('three axes of a sample are a scan', () => {
   const tensors = { w: floats([60, 2], new Array(120).fill(1)) }
   const { input } = importOnnx(buildOnnx({ input: [1, 3, 4, 5], nodes, tensors })).description
   assert.equal(input, [1, 3, 4, 5])
+})
+
+/** What a graph makes of x. */
+async function run(spec: ModelSpec, shape: number[], x: number[]): Promise<number[]> {
+  const [result] = await runOnnx(await testGpu(), buildOnnx({ input: shape, ...spec }), [floats(shape, x)])
+  return [...result!.data]
+}
+
+test('arithmetic on constants: whole exponents, norms, products of matrices, curves', async () => {
+  const nodes = [
+    node('Pow', 'a two', 'p'),
+    node('ReduceL2', 'a', 'n', { keepdims: 0 }),
+    node('MatMul', 'm a', 'v'),
+    node('Exp', 'a', 'e'),
+    node('Clip', 'a low', 'c'),
+    ...['p', 'n', 'v', 'e', 'c'].map((name, k) =>
+      node('Add', `${k ? `y${k}` : 'x'} ${name}`, k === 4 ? 'y' : `y${k + 1}`),
+    ),
+  ]
+  const tensors = {
+    a: floats([2], [1.5, -2.5]),
+    two: integers(2),
+    m: floats([2, 2], [1, 2, 3, 4]),
+    low: floats([], [-1]),
+  }
+  const norm = Math.hypot(1.5, -2.5)
+  const wanted = [2.25 + norm + (1.5 - 5) + Math.exp(1.5) + 1.5, 6.25 + norm + (4.5 - 10) + Math.exp(-2.5) - 1]
+  assertClose(await run({ nodes, tensors }, [1, 2], [0, 0]), wanted, 'constants')
 })
 
 test.run()

@@ -1,7 +1,8 @@
 /** From the nodes of an ONNX graph to layers: the walk, and what becomes of the graph's inputs and outputs. */
 import { InputError } from '../../io/errors.ts'
 import type { Sizes } from '../layer-rules.ts'
-import { constantValue, folds, shapeValue } from './onnx-constants.ts'
+import { constantValue, shapeValue } from './onnx-constants.ts'
+import { folds } from './onnx-folds.ts'
 import {
   axisOf,
   type Call,
@@ -67,7 +68,9 @@ function convertNode(node: OnnxNode, call: Call, g: Graph): readonly (Value | un
     const fewest =
       node.operator === 'Where'
         ? 3
-        : /^(Add|Sub|Mul|Div|Pow|Mod|Equal|Greater|GreaterOrEqual|Less|LessOrEqual|And|Gather)$/.test(node.operator)
+        : /^(Add|Sub|Mul|Div|Pow|Mod|MatMul|Equal|Greater|GreaterOrEqual|Less|LessOrEqual|And|Gather)$/.test(
+              node.operator,
+            )
           ? 2
           : 1
     if (inputs.length < fewest) throw new InputError(`takes ${fewest} inputs or more, got ${inputs.length}`)
