@@ -1,4 +1,4 @@
-/** How ONNX files of classifiers end, and what they compute of constants. */
+/** How ONNX files of classifiers end, what they compute of constants, and what they were made for a batch of. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { classify } from '../src/explain/predict.ts'
@@ -108,6 +108,37 @@ test('arithmetic on constants: whole exponents, norms, products of matrices, cur
   const norm = Math.hypot(1.5, -2.5)
   const wanted = [2.25 + norm + (1.5 - 5) + Math.exp(1.5) + 1.5, 6.25 + norm + (4.5 - 10) + Math.exp(-2.5) - 1]
   assertClose(await run({ nodes, tensors }, [1, 2], [0, 0]), wanted, 'constants')
+})
+
+test('a choice by constant booleans, also of infinite numbers', async () => {
+  const nodes = [
+    node('Greater', 'm zero', 'c'),
+    node('Where', 'c x lowest', 'w'),
+    node('Softmax', 'w', 'y', { axis: -1 }),
+  ]
+  const tensors = {
+    m: floats([1, 4], [1, 0, 1, 0]),
+    zero: floats([], [0]),
+    lowest: floats([], [Number.NEGATIVE_INFINITY]),
+  }
+  const p = 1 / (1 + Math.exp(2))
+  assertClose(await run({ nodes, tensors }, [1, 4], [1, 9, 3, 9]), [p, 0, 1 - p, 0], 'masked')
+})
+
+test('a constant that is the same for all samples of the file’s batch', async () => {
+  const nodes = [node('Concat', 'x k', 'y', { axis: 1 })]
+  const tensors = { k: floats([2, 1], [7, 7]) }
+  assert.equal(await run({ nodes, tensors }, [2, 2], [1, 2, 3, 4]), [1, 2, 7, 3, 4, 7])
+  const other = { k: floats([2, 1], [7, 8]) }
+  assert.throws(() => importOnnx(buildOnnx({ nodes, tensors: other, input: [2, 2] })), /the same for all samples/)
+})
+
+test('powers that are not whole, and a batch axis that moves', async () => {
+  const nodes = [node('Pow', 'x p', 'y')]
+  const tensors = { p: floats([], [-2.7]) }
+  assertClose(await run({ nodes, tensors }, [1, 2], [0.5, 3]), [0.5 ** -2.7, 3 ** -2.7], 'power')
+  const moved = buildOnnx({ input: [1, 2, 3], nodes: [node('Transpose', 'x', 'y', { perm: [1, 0, 2] })] })
+  assert.throws(() => importOnnx(moved), /Transpose.* it moves the batch axis/)
 })
 
 test.run()

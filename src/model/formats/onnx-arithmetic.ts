@@ -247,16 +247,20 @@ export const minimum = chain((g, name, a, b) =>
   minus(g, name, a, g.add(`${name}_above`, 'relu', [minus(g, `${name}_difference`, a, b)])),
 )
 
-/** x to a constant power: a whole one up to 16, or 1/2, or one of these of 1 / x. */
+/** x to a constant power: a whole one up to 16, or 1/2, or one of these of 1 / x; any other is exp(p log x), of positive x. */
 export const power: Convert = (call, g) => {
   const x = liveInput(call, 0)
   const exponent = neededInput(call, 1, 'exponents')
   const p = onlyNumber(exponent, x)
   const size = Math.abs(p ?? Number.NaN)
-  if (p === undefined || !(size === 0.5 || (Number.isInteger(size) && size >= 1 && size <= 16))) {
-    throw new InputError(
-      `its exponent is ${p ?? formatSizes(exponent.shape)}; one of 0.5 and 1 to 16, or the negative of one, is supported`,
-    )
+  if (p === undefined || !Number.isFinite(p)) {
+    throw new InputError(`its exponent is ${p ?? formatSizes(exponent.shape)}; one finite number is supported`)
+  }
+  const isWhole = Number.isInteger(size) && size >= 1
+  if (isWhole && size > 16) throw new InputError(`its exponent is ${p}; whole ones are supported up to 16`)
+  if (!isWhole && size !== 0.5) {
+    const log = g.add(`${call.name}_log`, 'log', [x])
+    return g.add(call.name, 'exp', [g.add(`${call.name}_times`, 'scale', [log], { factor: p, offset: 0 })])
   }
   let y = size === 0.5 ? g.add(`${call.name}_root`, 'sqrt', [x]) : x
   for (let k = 1; k < size; k++) y = g.add(`${call.name}_${k + 1}`, 'multiply', [y, x])

@@ -3,7 +3,9 @@
  * framework.
  */
 import { branches, minus } from './onnx-arithmetic.ts'
-import { type Call, type Graph, isLive, type Live, liveInput, partner } from './onnx-graph.ts'
+import { asFloat } from './onnx-constants.ts'
+import { FLOAT_MAX } from './onnx-curves.ts'
+import { type Call, type Fixed, type Graph, isLive, type Live, liveInput, partner } from './onnx-graph.ts'
 
 type Convert = (call: Call, g: Graph) => Live
 
@@ -29,10 +31,19 @@ export const lessOrEqual = comparison(false, true)
 export const logicalNot: Convert = (call, g) => not(liveInput(call, 0), call.name, g)
 export const logicalAnd: Convert = (call, g) => g.add(call.name, 'multiply', branches(call, g))
 
-/** c a + (1 - c) b. */
+/** Infinite numbers as the largest there are: what is not chosen is multiplied by 0. */
+function finite(value: Fixed): Fixed {
+  const hasInfinite = value.read().some((v) => Math.abs(v) === Number.POSITIVE_INFINITY)
+  if (!hasInfinite) return value
+  const read = () => Float32Array.from(value.read(), (v) => Math.min(Math.max(v, -FLOAT_MAX), FLOAT_MAX))
+  return { ...value, read }
+}
+
+/** c a + (1 - c) b. Constant conditions are booleans, constant values may be infinite (masked attention). */
 export const where: Convert = (call, g) => {
   const x = call.inputs.find((v) => v && isLive(v)) as Live
-  const [c, a, b] = [0, 1, 2].map((k) => partner(call, k, x)) as [Live, Live, Live]
+  const inputs = call.inputs.map((v, k) => (!v || isLive(v) ? v : k === 0 ? asFloat(v) : finite(v)))
+  const [c, a, b] = [0, 1, 2].map((k) => partner({ ...call, inputs }, k, x)) as [Live, Live, Live]
   const first = g.add(`${call.name}_first`, 'multiply', [c, a])
   const second = g.add(`${call.name}_second`, 'multiply', [not(c, `${call.name}_else`, g), b])
   return g.add(call.name, 'add', [first, second])

@@ -25,7 +25,7 @@ export const clip: Convert = (call, g) => {
   return g.add(call.name, 'clamp', [x], { low, high })
 }
 
-const FLOAT_MAX = 3.4028234663852886e38
+export const FLOAT_MAX = 3.4028234663852886e38
 
 function hardSigmoidOf(x: Live, alpha: number, beta: number, name: string, g: Graph): Live {
   const line = g.add(`${name}_line`, 'scale', [x], { factor: alpha, offset: beta })

@@ -61,6 +61,13 @@ export interface Graph {
   spend(count: number): void
 }
 
+/** Whether a constant has the same row for each sample: what a file that was made for a batch expands. */
+function isRepeated(value: Fixed): boolean {
+  const size = product(value.shape.slice(1))
+  const values = value.read()
+  return values.length > 0 && values.every((v, k) => Object.is(v, values[k % size]))
+}
+
 /** One more than networks have; validateDescription has the same limit. */
 const MOST_LAYERS = 10_000
 
@@ -118,15 +125,13 @@ export function makeGraph(input: Sizes, batch: number, opset: number, budget: nu
       inputs.set(layer, sizes)
       return { layer, sizes: rest }
     }
-    if (rows !== 1) {
+    if (!(rows === 1 || (rows === batch && isRepeated(value)))) {
       throw new InputError(
         `it takes a constant of ${formatSizes(value.shape)} where values of the network are needed, which would have to be the same for all samples`,
       )
     }
-    return {
-      ...add(wanted, 'constant', [], { shape: sizes }, { weight: asWeight(value, sizes, 'values') }),
-      sizes: rest,
-    }
+    const one = { ...value, shape: sizes, read: () => value.read().subarray(0, product(sizes)) }
+    return { ...add(wanted, 'constant', [], { shape: sizes }, { weight: asWeight(one, sizes, 'values') }), sizes: rest }
   }
   return {
     batch,

@@ -57,6 +57,7 @@ export const unsqueeze = shaped((from, call) => unsqueezed(from, shortList(call,
 export const transpose: Convert = (call, g) => {
   const x = liveInput(call, 0)
   const axes = call.numbers('perm') ?? [0, ...x.sizes.map((_, k) => k + 1)].reverse()
+  if (axes[0] !== 0) throw new InputError('it moves the batch axis; samples have to stay apart')
   return g.add(call.name, 'transpose', [x], { axes })
 }
 
