@@ -141,4 +141,28 @@ test('powers that are not whole, and a batch axis that moves', async () => {
   assert.throws(() => importOnnx(moved), /Transpose.* it moves the batch axis/)
 })
 
+test('the sum of a stack is an addition: no layer of the stack is left', async () => {
+  const nodes: NodeSpec[] = [
+    node('Relu', 'x', 'a'),
+    node('Sigmoid', 'x', 'b'),
+    node('Unsqueeze', 'a last', 'a1'),
+    node('Unsqueeze', 'b last', 'b1'),
+    node('Concat', 'a1 b1', 'c', { axis: -1 }),
+    node('ReduceSum', 'c last', 's', { keepdims: 0 }),
+    node('Flatten', 's', 'y'),
+  ]
+  const network = importOnnx(buildOnnx({ input: [1, 3, 1, 1, 1], nodes, tensors: { last: integers(-1) }, opset: 13 }))
+  assert.equal(
+    network.description.layers.map(({ type }) => type),
+    ['relu', 'sigmoid', 'add', 'flatten'],
+  )
+  const z = [0.5, -1, 2]
+  const [found] = await classify(await testGpu(), network, [Float32Array.from(z)])
+  assertClose(
+    [...found!.logits],
+    z.map((v) => Math.max(v, 0) + 1 / (1 + Math.exp(-v))),
+    'logits',
+  )
+})
+
 test.run()

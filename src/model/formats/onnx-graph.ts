@@ -48,6 +48,8 @@ export interface Graph {
   ): Live
   /** The layer that has the value in exactly its sizes. */
   settle(x: Live): string
+  /** Sizes of what a layer gives. */
+  sizesOf(layer: string): Sizes
   /**
    * Known numbers as a live value: an input of its own where they are one and have a row for each sample, else a layer of
    * constants. @throws InputError when they differ between samples
@@ -140,6 +142,7 @@ export function makeGraph(input: Sizes, batch: number, opset: number, budget: nu
     weights,
     inputs,
     settle,
+    sizesOf: (layer) => shapes.get(layer)!,
     add,
     lift(value, name) {
       const known = lifted.get(value) ?? lift(value, `${name}_constant`)

@@ -1,5 +1,6 @@
 /** Means, sums, extremes and norms over axes other than the batch's. */
 import { InputError } from '../../io/errors.ts'
+import type { LayerType } from '../layer.ts'
 import { product, type Sizes } from '../layer-rules.ts'
 import { type Call, type Graph, type Live, liveInput, shortList, sizesAxis } from './onnx-graph.ts'
 
@@ -30,6 +31,27 @@ export function over(
   return { ...y, sizes: x.sizes.map((n, k) => (axes.includes(k) ? 1 : n)) }
 }
 
+const VIEWS: readonly LayerType[] = ['reshape', 'flatten']
+const same = (a: Sizes, b: Sizes) => a.length === b.length && a.every((n, k) => n === b[k])
+
+/**
+ * What was joined along the reduced axis with one element each, as torch.stack does, and as it was before; undefined where x
+ * is no such stack. The sum of a stack is an addition, which methods of explanation have rules for.
+ */
+function stacked(x: Live, axes: readonly number[], g: Graph): Live[] | undefined {
+  const layer = (name: string) => g.layers.find((l) => l.name === name)
+  const joined = layer(x.layer)
+  const [axis] = axes
+  if (joined?.type !== 'concat' || axes.length > 1 || joined.axis !== axis! + 1) return undefined
+  if (!same(g.sizesOf(x.layer), x.sizes) || joined.inputs.length !== x.sizes[axis!]) return undefined
+  const live = (name: string): Live => ({ layer: name, sizes: g.sizesOf(name) })
+  const before = joined.inputs.map((name) => {
+    const own = layer(name)
+    return live(own && VIEWS.includes(own.type) ? own.inputs[0]! : name)
+  })
+  return before.every(({ sizes }) => same(sizes, before[0]!.sizes)) ? before : joined.inputs.map(live)
+}
+
 interface Steps {
   readonly count: number
   add(part: string, type: Parameters<Graph['add']>[1], inputs: readonly Live[], attributes?: object): Live
@@ -52,7 +74,12 @@ function reduction(reduce: (x: Live, s: Steps) => Live, each: (x: Live, s: Steps
       add,
       mean,
       max: (v) => over('globalMaxPool', v, axes!, call.name, g),
-      sum: (v) => add('sum', 'scale', [mean(v)], { factor: count, offset: 0 }),
+      sum(v) {
+        const parts = stacked(v, axes!, g)
+        if (!parts) return add('sum', 'scale', [mean(v)], { factor: count, offset: 0 })
+        const y = parts.reduce((a, b) => add('sum', 'add', [a, b]))
+        return { ...y, sizes: v.sizes.with(axes![0]!, 1) }
+      },
     }
     if (!axes) return each(x, steps)
     const y = reduce(x, steps)

@@ -10,7 +10,7 @@ import { formatSizes, type Sizes } from '../layer-rules.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { fixedArray, type OnnxArray } from './onnx-array.ts'
 import { type ArgMax, convertModel, onnxOperators } from './onnx-convert.ts'
-import { isLive, type Live, volume } from './onnx-graph.ts'
+import { type Graph, isLive, type Live, volume } from './onnx-graph.ts'
 import { isOnnx, type OnnxModel, type OnnxValue, readOnnxModel } from './onnx-proto.ts'
 import { type ExternalData, isFloatType } from './onnx-tensor.ts'
 
@@ -126,13 +126,22 @@ function convert(bytes: Uint8Array, options: OnnxOptions, end: (x: Live) => Live
   const result = end(value)
   const last = g.settle(result)
   if (last === 'input') throw new InputError('the output of the ONNX graph is its input')
-  // The output is the last layer; whatever came after it was not needed.
-  const { layers } = g
-  const at = layers.findIndex((l) => l.name === last)
-  if (at < layers.length - 1) g.add('output', 'scale', [{ layer: last, sizes: result.sizes }], { factor: 1, offset: 0 })
+  const { layers, weights } = neededFor(last, g)
   const { name, metadata } = model
   const ends = result.sizes.length === 0 ? [1] : result.sizes
-  return { name, input, layers, weights: g.weights, output: ends, ...(argMax && { argMax }), metadata }
+  return { name, input, layers, weights, output: ends, ...(argMax && { argMax }), metadata }
+}
+
+/** The layers that a layer depends on, itself the last, and their weights: what was converted in another way leaves some over. */
+function neededFor(last: string, { layers, weights }: Graph) {
+  const needed = new Set([last])
+  for (const { name, inputs } of layers.toReversed()) {
+    if (needed.has(name)) for (const input of inputs) needed.add(input)
+  }
+  return {
+    layers: layers.filter(({ name }) => needed.has(name)),
+    weights: new Map([...weights].filter(([name]) => needed.has(name.slice(0, name.lastIndexOf('.'))))),
+  }
 }
 
 /**
