@@ -1,5 +1,6 @@
 /** Steps of a study by the command line, as the scripts that show something on phantoms take them. */
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { main } from '../src/cli/main.ts'
 import { phantomCohort } from '../src/phantom/cohort.ts'
@@ -13,16 +14,10 @@ export async function run(...argv: readonly string[]): Promise<number> {
   return (performance.now() - began) / 1000
 }
 
-export const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
 /** A phantom cohort, made once. @returns its table */
 export async function cohort(folder: string, ...options: readonly string[]): Promise<string> {
   const table = join(folder, 'participants.tsv')
-  if (!(await exists(table))) await run('phantom', '--out', folder, ...options)
+  if (!existsSync(table)) await run('phantom', '--out', folder, ...options)
   return table
 }
 

@@ -3,11 +3,12 @@
  * that residualisation takes an age difference away. Studies by the command line, each in a folder of its own, and what they
  * have to show. `--voxel 12` is quicker than the default 4 mm. Studies go on where they were; `--only` names some of them.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseTsv } from '../src/io/tsv.ts'
-import { cohort, exists, run, TRAINING, writeNetwork } from './steps.ts'
+import { cohort, run, TRAINING, writeNetwork } from './steps.ts'
 
 const STUDIES = ['disease', 'shuffled', 'age']
 
@@ -54,7 +55,7 @@ interface Auc {
 /** A study, begun or gone on with. @returns AUC by cohort and contrast */
 async function study(name: string, table: string, ...options: string[]): Promise<(key: string) => Required<Auc>> {
   const folder = join(out, name)
-  const again = (await exists(join(folder, 'study.json'))) ? ['--resume'] : []
+  const again = existsSync(join(folder, 'study.json')) ? ['--resume'] : []
   await run('cv', table, '--out', folder, ...options, ...again)
   const { rows } = parseTsv(await readFile(join(folder, 'summary.tsv'), 'utf8'))
   return (key) => {

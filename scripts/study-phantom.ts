@@ -6,11 +6,12 @@
  * (8), --control (also with shuffled labels), --small (6 mm, 36 subjects, 3 folds, 2 runs).
  * What follows -- goes to the studies. Everything goes on where it was.
  */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseTsv } from '../src/io/tsv.ts'
-import { cohort, exists, run, TRAINING, writeNetwork } from './steps.ts'
+import { cohort, run, TRAINING, writeNetwork } from './steps.ts'
 
 const { values: flags, positionals } = parseArgs({
   options: {
@@ -58,7 +59,7 @@ interface Results {
 /** A cross-validation and its study. */
 async function study(name: string, ...more: string[]): Promise<Found> {
   const [cv, found] = [join(out, `cv${name}`), join(out, `robustness${name}`)]
-  const again = (await exists(join(cv, 'study.json'))) ? ['--resume'] : []
+  const again = existsSync(join(cv, 'study.json')) ? ['--resume'] : []
   const built = ['--architecture', layers, '--recipe', recipe, '--seed', SEED]
   const loop = ['--folds', folds, '--runs', runs, '--epochs', epochs, ...TRAINING, '--draws', '200']
   await step(`training${name}`, 'cv', table, '--out', cv, ...built, ...loop, ...more, ...again)

@@ -6,10 +6,11 @@
  * Options: --out DIR (default study), --voxel MM (4), --method NAMES (lrp,lrp:dyrba,mask), --random COUNT (5), --subjects COUNT
  * (160, to learn from), --people COUNT (60, to explain), --epochs COUNT (8). Everything goes on where it was.
  */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { cohort, exists, run, TRAINING, writeNetwork } from './steps.ts'
+import { cohort, run, TRAINING, writeNetwork } from './steps.ts'
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +32,7 @@ const folder = join(out, 'unseen')
 const unseen = await cohort(folder, '--subjects', people, '--groups', 'CN,MCI,AD', '--voxel', voxel, '--seed', '21')
 const { layers, recipe } = await writeNetwork(out, Number(voxel))
 const network = join(out, 'network.safetensors')
-if (!(await exists(network))) {
+if (!existsSync(network)) {
   const built = ['--architecture', layers, '--recipe', recipe, '--residualise', COVARIATES, '--seed', '1']
   await run('train', table, '--out', network, ...built, '--epochs', epochs, '--validation', '0.2', ...TRAINING)
 }

@@ -6,8 +6,8 @@
  * Options: --kills COUNT (default 50, over the four commands), --only explain,bids,train,study, --seed N (1), --keep.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { watch } from 'node:fs'
-import { access, mkdir } from 'node:fs/promises'
+import { existsSync, watch } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -48,7 +48,8 @@ interface Ended {
 async function run(command: Killed, folder: string, moment?: Moment): Promise<Ended> {
   await mkdir(folder, { recursive: true })
   const began = performance.now()
-  const argv = command.argv(folder, await exists(command.goesOn?.(folder)))
+  const done = command.goesOn?.(folder)
+  const argv = command.argv(folder, done !== undefined && existsSync(done))
   const child: ChildProcess = spawn(process.execPath, [BIN, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] })
   let [said, changes] = ['', 0]
   let timer: NodeJS.Timeout | undefined
@@ -70,14 +71,6 @@ async function run(command: Killed, folder: string, moment?: Moment): Promise<En
   watching.close()
   return { killed: signal === 'SIGKILL', code, seconds: (performance.now() - began) / 1000, changes, said }
 }
-
-const exists = (path: string | undefined) =>
-  path === undefined
-    ? false
-    : access(path).then(
-        () => true,
-        () => false,
-      )
 
 /** Kills one command so many times. @returns faults that were found */
 async function killing(command: Killed, count: number, base: string): Promise<string[]> {

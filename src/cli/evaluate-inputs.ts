@@ -203,15 +203,18 @@ function mappedLabels(text: string | undefined, classes: readonly string[]): Rea
   )
 }
 
+/** The labels that scans have, of all cohorts. */
+export function labelsOf(sets: readonly NamedPredictions[]): ReadonlySet<string> {
+  return new Set(sets.flatMap(({ predictions }) => predictions.rows.flatMap(({ trueLabel }) => trueLabel ?? [])))
+}
+
 /** @throws InputError for a contrast that does not fit the classes, a side without a scan in any cohort, or nothing to evaluate */
 export function checkContrasts(
   sets: readonly NamedPredictions[],
   contrasts: readonly Contrast[],
   classOf: ReadonlyMap<string, string> | undefined,
 ): void {
-  const labels = new Set(
-    sets.flatMap(({ predictions }) => predictions.rows.flatMap(({ trueLabel }) => trueLabel ?? [])),
-  )
+  const labels = labelsOf(sets)
   const { classes } = sets[0]!.predictions
   if (contrasts.length === 0 && ![...labels].some((label) => classes.includes(classOf?.get(label) ?? label))) {
     throw new InputError(

@@ -8,6 +8,7 @@ import { addCohortOptions } from './cohort-options.ts'
 import {
   checkContrasts,
   type EvaluateCommandOptions,
+  labelsOf,
   type NamedFile,
   predictCohorts,
   readPredictionFiles,
@@ -93,8 +94,7 @@ async function evaluate(
   checkContrasts(sets, options.contrast ?? [], classOf)
   const { draws: replicates, level, seed, contrast: wanted } = options
   // Told by class where nobody names any, but a class may be of several labels and have the name of none.
-  const labels = sets.flatMap(({ predictions }) => predictions.rows.flatMap(({ trueLabel }) => trueLabel ?? []))
-  const contrasts = wanted ?? contrastsInLabels(defaultContrasts(sets[0]!.predictions.classes), labels, classOf)
+  const contrasts = wanted ?? contrastsInLabels(defaultContrasts(sets[0]!.predictions.classes), labelsOf(sets), classOf)
   const evaluations = sets.map(({ name, predictions }): NamedEvaluation => {
     const settings = { contrasts, classOf, replicates, level, seed }
     return { name, evaluation: evaluatePredictions(predictions, settings) }

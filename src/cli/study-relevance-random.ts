@@ -1,33 +1,35 @@
 /** Networks with random weights beside the one of a study of relevance: the same scans, methods and regions. */
 import type { Session } from '../engine/session.ts'
-import { cascade, randomised } from '../explain/judge/randomise.ts'
 import { besideRandom } from '../explain/study/random-networks.ts'
 import type { ChosenRegion } from '../explain/study/relevance-regions.ts'
 import type { CorrelationRow } from '../explain/study/relevance-study.ts'
+import { initialise } from '../model/architectures.ts'
 import type { People } from './study-relevance-cohort.ts'
 import { planWork, type RelevanceMethod, type RelevanceTask } from './study-relevance-plan.ts'
 import { type MethodResults, methodResults, type RandomComparison } from './study-relevance-results.ts'
 import { runMethod } from './study-relevance-work.ts'
 
-/** The studies of --random networks, drawn as before training from seeds that follow the study's. */
-export function randomTasks(task: RelevanceTask): RelevanceTask[] {
+/** The studies of --random networks one by one, drawn as before training from seeds that follow the study's. */
+function* randomTasks(task: RelevanceTask): Generator<RelevanceTask> {
   const { loaded, options } = task
   const { network } = loaded
-  const layers = cascade(network)
-  return Array.from({ length: options.random }, (_, n) => ({
-    ...task,
-    random: n + 1,
-    loaded: { ...loaded, network: randomised(network, layers, (options.seed ?? 0) + n + 1) },
-    options: { ...options, keepMaps: false },
-  }))
+  for (let random = 1; random <= options.random; random++) {
+    const { weights } = initialise(network.description, (options.seed ?? 0) + random)
+    yield {
+      ...task,
+      random,
+      loaded: { ...loaded, network: { ...network, weights } },
+      options: { ...options, keepMaps: false },
+    }
+  }
 }
 
 /** Maps that are missing of all of them, by method. */
-export async function randomTodo(tasks: readonly RelevanceTask[], digests: readonly string[]) {
+export async function randomTodo(task: RelevanceTask, digests: readonly string[]) {
   const todo = new Map<RelevanceMethod, number>()
-  for (const task of tasks) {
-    for (const one of await planWork(task, digests)) {
-      todo.set(one.method, (todo.get(one.method) ?? 0) + one.todo.length)
+  for (const other of randomTasks(task)) {
+    for (const { method, todo: own } of await planWork(other, digests)) {
+      todo.set(method, (todo.get(method) ?? 0) + own.length)
     }
   }
   return todo
@@ -39,21 +41,24 @@ export interface RandomStudies {
   readonly found: ReadonlyMap<RelevanceMethod, readonly (readonly CorrelationRow[])[]>
 }
 
-/** Makes what is missing, one network after the other: sums of whole maps are in memory of one at a time. */
+/**
+ * Makes what is missing, one network after the other: weights and sums of whole maps are in memory of one at a time.
+ * @param session undefined where nothing is missing
+ */
 export async function runRandom(
   session: Session | undefined,
-  tasks: readonly RelevanceTask[],
+  task: RelevanceTask,
   digests: readonly string[],
   people: People,
   regions: readonly ChosenRegion[],
 ): Promise<RandomStudies> {
   const found = new Map<RelevanceMethod, (readonly CorrelationRow[])[]>()
   let failed = false
-  for (const task of tasks) {
-    for (const work of await planWork(task, digests)) {
-      failed = (await runMethod(session, task, work)) || failed
+  for (const other of randomTasks(task)) {
+    for (const work of await planWork(other, digests)) {
+      if (session) failed = (await runMethod(session, other, work)) || failed
       if (work.state.scans.length === 0) continue
-      const { study } = methodResults(task, work, people, regions)
+      const { study } = methodResults(other, work, people, regions)
       found.set(work.method, [...(found.get(work.method) ?? []), study.correlations])
     }
   }

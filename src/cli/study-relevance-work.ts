@@ -68,13 +68,12 @@ const KEEP_AFTER_MS = 15_000
 
 /**
  * Makes the maps that are missing. A scan that will not do is told in one line and left out.
- * @param session needed where maps are missing
  * @returns whether any was
  */
-export async function runMethod(session: Session | undefined, task: RelevanceTask, work: MethodWork): Promise<boolean> {
+export async function runMethod(session: Session, task: RelevanceTask, work: MethodWork): Promise<boolean> {
   const { scans, reporter, options } = task
   const { method, todo } = work
-  if (todo.length === 0 || !session) return false
+  if (todo.length === 0) return false
   const workerOn = onEach((gpu) => openRelevanceWorker(gpu, task, method, todo.length))
   let worker = await session.run(workerOn)
   work.state = { ...work.state, adapter: session.gpu.name }

@@ -24,7 +24,7 @@ import {
   type RelevanceMethod,
   type RelevanceTask,
 } from './study-relevance-plan.ts'
-import { compareWithRandom, randomTasks, randomTodo, runRandom } from './study-relevance-random.ts'
+import { compareWithRandom, randomTodo, runRandom } from './study-relevance-random.ts'
 import { notesOf, relevanceResults } from './study-relevance-results.ts'
 import { correlationLines, randomLines } from './study-relevance-tables.ts'
 import { runMethod } from './study-relevance-work.ts'
@@ -62,8 +62,7 @@ async function relevance(table: string, options: RelevanceOptions, reporter: Rep
   const task: RelevanceTask = { loaded, scans, grid, atlas, placed, target, methods, options, reporter }
   const digests = await digestsOf(task)
   const work = await planWork(task, digests)
-  const others = randomTasks(task)
-  const random = await randomTodo(others, digests)
+  const random = await randomTodo(task, digests)
   for (const note of notes) reporter.note(note)
   tellWork(task, work, random)
   const busy = work.some(({ method, todo }) => todo.length + (random.get(method) ?? 0) > 0)
@@ -73,8 +72,8 @@ async function relevance(table: string, options: RelevanceOptions, reporter: Rep
   }
   let failed = false
   const makeAll = async (session?: Session) => {
-    for (const one of work) failed = (await runMethod(session, task, one)) || failed
-    return runRandom(session, others, digests, people, regions)
+    if (session) for (const one of work) failed = (await runMethod(session, task, one)) || failed
+    return runRandom(session, task, digests, people, regions)
   }
   const beside = busy ? await withSession(makeAll, reporter) : await makeAll()
   failed ||= beside.failed

@@ -10,9 +10,7 @@ import type { Volume } from './volume.ts'
 const AT_ONCE = 2
 
 let drawn = 0
-let nextId = 0
-let thread: Worker | undefined
-const waiting = new Map<number, { resolve(png: Uint8Array): void; reject(error: Error): void }>()
+let thread: DrawingThread | undefined
 
 /**
  * A montage (see montage) as the bytes of a PNG file. From the third of a process on another thread draws; it does not keep the
@@ -23,35 +21,41 @@ const waiting = new Map<number, { resolve(png: Uint8Array): void; reject(error: 
 export async function montagePng(background: Volume, overlay: Volume, options: MontageOptions): Promise<Uint8Array> {
   if (drawn++ < AT_ONCE) return encodePngApart(montage(background, overlay, options))
   thread ??= startThread()
-  const [own, id] = [thread, nextId++]
-  return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject })
-    own.ref()
-    const order: MontageOrder = { id, background: bare(background), overlay: bare(overlay), options }
-    own.postMessage(order)
-  })
+  return thread({ background: bare(background), overlay: bare(overlay), options })
 }
 
 /** What is drawn of a volume: a copy goes to the thread, and a file's header and extensions need not. */
 const bare = ({ shape, data, affine }: Volume): Volume => ({ shape, data, affine })
 
-function startThread(): Worker {
-  const started = import.meta.url.endsWith('.ts') ? threadOfSources() : new Worker(place('montage-thread.node.js'))
-  started.on('message', (answer: MontageAnswer) => {
+type DrawingThread = (order: Omit<MontageOrder, 'id'>) => Promise<Uint8Array>
+
+function startThread(): DrawingThread {
+  const worker = import.meta.url.endsWith('.ts') ? threadOfSources() : new Worker(place('montage-thread.node.js'))
+  const waiting = new Map<number, { resolve(png: Uint8Array): void; reject(error: Error): void }>()
+  let nextId = 0
+  const draw: DrawingThread = (order) =>
+    new Promise((resolve, reject) => {
+      const id = nextId++
+      waiting.set(id, { resolve, reject })
+      worker.ref()
+      worker.postMessage({ id, ...order } satisfies MontageOrder)
+    })
+  worker.on('message', (answer: MontageAnswer) => {
     const { resolve, reject } = waiting.get(answer.id)!
     waiting.delete(answer.id)
-    if (waiting.size === 0) started.unref()
+    if (waiting.size === 0) worker.unref()
     if ('png' in answer) resolve(answer.png)
     else reject(answer.input ? new InputError(answer.error) : new Error(answer.error))
   })
+  // After an error comes the exit, when another thread may have taken over already.
   const broken = (error: Error) => {
-    if (thread === started) thread = undefined
+    if (thread === draw) thread = undefined
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
   }
-  started.on('error', (error) => broken(new Error(`the thread that draws pictures broke down: ${error.message}`)))
-  started.on('exit', (code) => broken(new Error(`the thread that draws pictures ended with code ${code}`)))
-  return started
+  worker.on('error', (error) => broken(new Error(`the thread that draws pictures broke down: ${error.message}`)))
+  worker.on('exit', (code) => broken(new Error(`the thread that draws pictures ended with code ${code}`)))
+  return draw
 }
 
 const place = (file: string) => new URL(file, import.meta.url)

@@ -40,7 +40,10 @@ export function besideRandom(
       others: all,
       mean,
       sd,
-      asFar: r === undefined ? undefined : all.filter((other) => Math.abs(other ?? 0) >= Math.abs(r)).length,
+      asFar:
+        r === undefined
+          ? undefined
+          : all.filter((other) => other !== undefined && Math.abs(other) >= Math.abs(r)).length,
     }
   })
 }

@@ -70,6 +70,10 @@ function isRepeated(value: Fixed): boolean {
   return values.length > 0 && values.every((v, k) => Object.is(v, values[k % size]))
 }
 
+export function sameSizes(a: Sizes, b: Sizes): boolean {
+  return a.length === b.length && a.every((n, k) => n === b[k])
+}
+
 /** One more than networks have; validateDescription has the same limit. */
 const MOST_LAYERS = 10_000
 
@@ -101,7 +105,7 @@ export function makeGraph(input: Sizes, batch: number, opset: number, budget: nu
     const own = shapes.get(x.layer)!
     // One number a sample has an axis of its own.
     const sizes = x.sizes.length === 0 ? [1] : x.sizes
-    if (own.length === sizes.length && own.every((n, k) => n === sizes[k])) return x.layer
+    if (sameSizes(own, sizes)) return x.layer
     const key = `${sizes.join(' ')} ${x.layer}`
     const type = sizes.length === 1 ? 'flatten' : 'reshape'
     const attributes = type === 'reshape' ? { shape: sizes } : {}

@@ -2,7 +2,7 @@
 import { InputError } from '../../io/errors.ts'
 import type { LayerType } from '../layer.ts'
 import { product, type Sizes } from '../layer-rules.ts'
-import { type Call, type Graph, type Live, liveInput, shortList, sizesAxis } from './onnx-graph.ts'
+import { type Call, type Graph, type Live, liveInput, sameSizes, shortList, sizesAxis } from './onnx-graph.ts'
 
 type Convert = (call: Call, g: Graph) => Live
 
@@ -32,7 +32,6 @@ export function over(
 }
 
 const VIEWS: readonly LayerType[] = ['reshape', 'flatten']
-const same = (a: Sizes, b: Sizes) => a.length === b.length && a.every((n, k) => n === b[k])
 
 /**
  * What was joined along the reduced axis with one element each, as torch.stack does, and as it was before; undefined where x
@@ -43,13 +42,13 @@ function stacked(x: Live, axes: readonly number[], g: Graph): Live[] | undefined
   const joined = layer(x.layer)
   const [axis] = axes
   if (joined?.type !== 'concat' || axes.length > 1 || joined.axis !== axis! + 1) return undefined
-  if (!same(g.sizesOf(x.layer), x.sizes) || joined.inputs.length !== x.sizes[axis!]) return undefined
+  if (!sameSizes(g.sizesOf(x.layer), x.sizes) || joined.inputs.length !== x.sizes[axis!]) return undefined
   const live = (name: string): Live => ({ layer: name, sizes: g.sizesOf(name) })
   const before = joined.inputs.map((name) => {
     const own = layer(name)
     return live(own && VIEWS.includes(own.type) ? own.inputs[0]! : name)
   })
-  return before.every(({ sizes }) => same(sizes, before[0]!.sizes)) ? before : joined.inputs.map(live)
+  return before.every(({ sizes }) => sameSizes(sizes, before[0]!.sizes)) ? before : joined.inputs.map(live)
 }
 
 interface Steps {
